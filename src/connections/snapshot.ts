@@ -62,6 +62,8 @@ export interface Snapshot {
   readonly malformed: number;
   /** Dumps thrown away and repeated before this one. */
   readonly repeated: number;
+  /** False where the kernel has no ctnetlink; the table then counts as empty. */
+  readonly available: boolean;
   /** The kernel's own count of the table, and its limit (nf_conntrack_max), in this network namespace. */
   readonly tableEntries: number;
   readonly tableLimit: number | undefined;

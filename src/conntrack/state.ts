@@ -10,6 +10,8 @@
 const IPPROTO_TCP = 6;
 const IPPROTO_DCCP = 33;
 const IPPROTO_SCTP = 132;
+/** As decode.ts leaves it. */
+const NO_STATE = 0xff;
 
 /** enum tcp_conntrack */
 const TCP_STATES = [
@@ -52,14 +54,21 @@ const DCCP_STATES = [
   'INVALID',
 ];
 
+/** enum ip_conntrack_status */
+const IPS_SEEN_REPLY = 1 << 1;
+const IPS_ASSURED = 1 << 2;
+const IPS_OFFLOAD = 1 << 14;
+
+/** Slots below this one are the kernel's own state numbers. */
+const STATE_NUMBERS = 10;
 /** Slots of protocols without states, from the IPS_SEEN_REPLY and IPS_ASSURED bits. */
-export const SLOT_UNREPLIED = 10;
-export const SLOT_REPLIED = 11;
-export const SLOT_ASSURED = 12;
+const SLOT_UNREPLIED = 10;
+const SLOT_REPLIED = 11;
+const SLOT_ASSURED = 12;
 /** A flowtable carries the flow and the kernel gives no state (IPS_OFFLOAD). */
-export const SLOT_OFFLOAD = 13;
+const SLOT_OFFLOAD = 13;
 /** The protocol has states, but this one has no name here, or none came. */
-export const SLOT_UNKNOWN = 14;
+const SLOT_UNKNOWN = 14;
 
 const COMMON_STATES = new Map([
   [SLOT_UNREPLIED, 'UNREPLIED'],
@@ -79,7 +88,16 @@ export function stateName(protocol: number, slot: number): string {
   return COMMON_STATES.get(slot) ?? STATES_OF.get(protocol)?.[slot] ?? 'UNKNOWN';
 }
 
-/** True for the protocols whose entries carry CTA_PROTOINFO with a state. */
-export function hasStates(protocol: number): boolean {
-  return STATES_OF.has(protocol);
+/**
+ * The slot of an entry: `state` is its own state number or NO_STATE, `status` its IPS_* bits. Called
+ * for every entry of a dump.
+ */
+export function stateSlot(protocol: number, state: number, status: number): number {
+  const hasStates =
+    protocol === IPPROTO_TCP || protocol === IPPROTO_SCTP || protocol === IPPROTO_DCCP;
+  if (hasStates && state !== NO_STATE) return state < STATE_NUMBERS ? state : SLOT_UNKNOWN;
+  if ((status & IPS_OFFLOAD) !== 0) return SLOT_OFFLOAD;
+  if (hasStates) return SLOT_UNKNOWN;
+  if ((status & IPS_ASSURED) !== 0) return SLOT_ASSURED;
+  return (status & IPS_SEEN_REPLY) !== 0 ? SLOT_REPLIED : SLOT_UNREPLIED;
 }

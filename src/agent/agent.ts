@@ -1,0 +1,166 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Ledger } from '../connections/ledger.ts';
+import { every, Pulse } from '../runtime/every.ts';
+import { Failure } from '../runtime/failure.ts';
+import { sendText, startHttpServer, type Handler, type Routes } from '../runtime/http-server.ts';
+import type { Log } from '../runtime/log.ts';
+import { SettingsError } from '../runtime/settings.ts';
+import { connectionAttributes, overflowAttributes } from '../telemetry/attributes.ts';
+import { ConnectionProducer } from '../telemetry/connection-producer.ts';
+import { startTelemetry } from '../telemetry/meter-provider.ts';
+import { OriginalPage } from '../telemetry/original-page.ts';
+import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
+import { PrometheusPage } from '../telemetry/prometheus-page.ts';
+import { SelfMetrics } from '../telemetry/self-metrics.ts';
+import type { AgentSettings } from './config.ts';
+import { ControllerNames } from './controller-names.ts';
+import { Cycle } from './cycle.ts';
+import { FileNames } from './file-names.ts';
+import { NO_NAMES, type Names } from './names.ts';
+import { SnapshotSource } from './snapshot-source.ts';
+
+/** For the last push; the rest of the two seconds that an end may take is for everything else. */
+const LAST_PUSH_TIMEOUT_MS = 1_200;
+/** Alive is who began a tick within one and a half periods, or within this if that is longer. */
+const LIVENESS_MS_MIN = 60_000;
+
+export interface AgentOptions {
+  readonly settings: AgentSettings;
+  /** Of khan. */
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly print: (text: string) => void;
+}
+
+/**
+ * Runs the agent until the signal is aborted; with `once`, until it has printed its page. Throws a
+ * Failure when it cannot do its work.
+ */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { settings, env, signal, print } = options;
+  if (!settings.once) {
+    const otel = readOtelSettings(env);
+    await using agent = createAgent(options, otel);
+    await serve(agent, options, otel);
+    return;
+  }
+  await using agent = createAgent(options, readOtelSettings({}));
+  await agent.cycle.tick(signal);
+  await delay(settings['poll-interval'], undefined, { signal });
+  await agent.cycle.tick(signal);
+  print(await agent.page.render());
+}
+
+interface Agent extends AsyncDisposable {
+  readonly cycle: Cycle;
+  readonly producer: ConnectionProducer;
+  readonly page: PrometheusPage;
+}
+
+function createAgent(options: AgentOptions, otel: OtelSettings): Agent {
+  const { settings, version, log } = options;
+  const nodeName = settings['node-name'];
+  const producer = new ConnectionProducer({ nodeName, version });
+  const page = new PrometheusPage({ producer, pollIntervalMs: settings['poll-interval'], log });
+  const telemetry = startTelemetry({
+    settings: otel,
+    nodeName,
+    serviceName: 'khan-agent',
+    serviceVersion: version,
+    producer,
+    page,
+    log,
+  });
+  const snapshots = new SnapshotSource({ netns: settings.netns });
+  const cycle = new Cycle({
+    snapshots,
+    names: namesFrom(settings, log),
+    ledger: new Ledger({
+      nodeName,
+      seriesMax: settings['series-max'],
+      seriesTtlMs: settings['series-ttl'],
+      exclude: settings.exclude,
+      describe: (edge) => connectionAttributes(edge, nodeName),
+      describeOverflow: (primary) => overflowAttributes(nodeName, primary),
+    }),
+    producer,
+    metrics: new SelfMetrics(telemetry.meter),
+    log,
+  });
+  return {
+    cycle,
+    producer,
+    page,
+    async [Symbol.asyncDispose]() {
+      await telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS });
+      await snapshots[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function namesFrom(settings: AgentSettings, log: Log): Names {
+  const { 'inventory-file': path, 'controller-url': url, 'node-name': nodeName } = settings;
+  if (path !== undefined && url !== undefined) {
+    throw new SettingsError(['--inventory-file and --controller-url: only one of them']);
+  }
+  if (path !== undefined) return new FileNames({ path, log });
+  if (url !== undefined) return new ControllerNames({ url, nodeName, log });
+  return NO_NAMES;
+}
+
+async function serve(
+  agent: Agent,
+  { settings, log, signal }: AgentOptions,
+  otel: OtelSettings,
+): Promise<void> {
+  const periodMs = settings['poll-interval'];
+  const pulse = new Pulse();
+  await using server = await startHttpServer({
+    listen: settings.listen,
+    routes: routesOf(agent, { pulse, periodMs, otel, log }),
+    log,
+  });
+  log.info({ port: server.port, node: settings['node-name'] }, 'Agent listens');
+  await every({
+    periodMs,
+    signal,
+    pulse,
+    tick: (tickSignal) => agent.cycle.tick(tickSignal),
+    onError: (error) => {
+      if (error instanceof Failure) throw error;
+      log.error({ err: error }, 'Cycle failed: what was published last stays');
+    },
+  });
+}
+
+function routesOf(
+  { producer, page }: Agent,
+  options: {
+    readonly pulse: Pulse;
+    readonly periodMs: number;
+    readonly otel: OtelSettings;
+    readonly log: Log;
+  },
+): Routes {
+  const { pulse, periodMs, otel, log } = options;
+  const original = new OriginalPage({ producer, log });
+  const isAlive = () => pulse.ageMs < Math.max(1.5 * periodMs, LIVENESS_MS_MIN);
+  const isReady = () => Number.isFinite(producer.takenAtMs);
+  return {
+    '/livez': probe(isAlive, 'No cycle began for too long'),
+    '/readyz': probe(isReady, 'No snapshot is published yet'),
+    ...(otel.exporters.has('prometheus') && {
+      '/metrics': (request, response) => page.handle(request, response),
+      '/khan': (request, response) => original.handle(request, response),
+    }),
+  };
+}
+
+function probe(isWell: () => boolean, otherwise: string): Handler {
+  return (_request, response) => {
+    if (isWell()) sendText(response, 200, 'ok');
+    else sendText(response, 503, otherwise);
+  };
+}

@@ -1,0 +1,88 @@
+import { setImmediate as pause } from 'node:timers/promises';
+import type { Attributes } from '@opentelemetry/api';
+import type { Ledger } from '../connections/ledger.ts';
+import type { Snapshot } from '../connections/snapshot.ts';
+import type { Log } from '../runtime/log.ts';
+import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
+import type { SelfMetrics } from '../telemetry/self-metrics.ts';
+import type { Names } from './names.ts';
+
+/** How long a cycle waits for the owners of its addresses before it publishes what it knows. */
+const RESOLVE_TIMEOUT_MS = 2_000;
+
+export interface CycleParts {
+  readonly snapshots: {
+    take(): Promise<Snapshot>;
+    /** Forgets everything: the next snapshot is a baseline. */
+    reset(): Promise<void>;
+  };
+  readonly names: Names;
+  readonly ledger: Ledger<Attributes>;
+  readonly producer: ConnectionProducer;
+  readonly metrics: SelfMetrics;
+  readonly log: Log;
+}
+
+/** The agent's one tick: dump → count → name → publish. */
+export class Cycle {
+  readonly #parts: CycleParts;
+  #hasWarnedOfEmptyTable = false;
+
+  constructor(parts: CycleParts) {
+    this.#parts = parts;
+  }
+
+  /** Rejects when nothing could be published; what was published last stays. */
+  async tick(signal: AbortSignal): Promise<void> {
+    const beganMs = performance.now();
+    const { metrics } = this.#parts;
+    try {
+      const snapshot = await this.#parts.snapshots.take();
+      await this.#publish(snapshot, signal);
+      metrics.recordCycle({
+        result: 'success',
+        durationMs: performance.now() - beganMs,
+        dumpDurationMs: snapshot.durationMs,
+        repeatedDumps: snapshot.repeated,
+        malformedMessages: snapshot.malformed,
+        mapping: this.#parts.names.mapping,
+        ...this.#parts.ledger.size,
+      });
+      this.#warnOfEmptyTable(snapshot);
+    } catch (error) {
+      metrics.recordCycle({ result: 'failure', durationMs: performance.now() - beganMs });
+      throw error;
+    }
+  }
+
+  async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const { ledger, names, producer, snapshots, log } = this.#parts;
+    try {
+      for (const _ of ledger.begin(snapshot)) await pause();
+      const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
+      await names.resolve(ledger.addresses(), { signal: deadline });
+      for (const _ of ledger.rename((address) => names.identityOf(address))) await pause();
+      const table = { entries: snapshot.tableEntries, limit: snapshot.tableLimit };
+      producer.publish(ledger.commit(), table);
+    } catch (error) {
+      // A snapshot that is not committed takes its counts with it; only a baseline can follow.
+      await snapshots.reset();
+      throw error;
+    }
+    log.debug(
+      { entries: snapshot.entries, dumpMs: snapshot.durationMs, ...ledger.size },
+      'Snapshot published',
+    );
+  }
+
+  #warnOfEmptyTable({ available, entries }: Snapshot): void {
+    if (entries > 0) this.#hasWarnedOfEmptyTable = false;
+    if (entries > 0 || this.#hasWarnedOfEmptyTable) return;
+    this.#hasWarnedOfEmptyTable = true;
+    const reason = available
+      ? 'no rule here asks for connection tracking, or connections pass it by ' +
+        '(an eBPF data path such as Cilium without kube-proxy, or NOTRACK rules)'
+      : 'the kernel has no nf_conntrack_netlink (is the module loaded?)';
+    this.#parts.log.warn(`The connection tracking table is empty: ${reason}`);
+  }
+}

@@ -1,0 +1,95 @@
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
+import type { Snapshot } from '../connections/snapshot.ts';
+import { EXIT_FAILURE, EXIT_PERMISSION, Failure } from '../runtime/failure.ts';
+import type { WorkerAnswer, WorkerSettings } from './snapshot-worker.ts';
+
+const WORKER = new URL(`./snapshot-worker${import.meta.url.slice(-3)}`, import.meta.url);
+
+/**
+ * Snapshots from a worker thread, which lives in the network namespace at `netns` and dumps while the
+ * main thread goes on. One snapshot at a time.
+ */
+export class SnapshotSource implements AsyncDisposable {
+  readonly #netns: string | undefined;
+  #worker: Worker | undefined;
+
+  constructor(options: { readonly netns: string | undefined }) {
+    this.#netns = options.netns;
+  }
+
+  /**
+   * Rejects with a Failure when the table may not be read at all, and with an Error when this
+   * snapshot failed. A worker that died is replaced with the next call; its first snapshot is a
+   * baseline.
+   */
+  async take(): Promise<Snapshot> {
+    this.#worker ??= await this.#start();
+    const answer = await answerOf(this.#worker);
+    if (answer.kind === 'snapshot') return answer.snapshot;
+    throw failureOf(answer, this.#netns);
+  }
+
+  /** Ends the worker; the next one's first snapshot is a baseline. */
+  async reset(): Promise<void> {
+    await this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.reset();
+  }
+
+  async #start(): Promise<Worker> {
+    // The threads of libuv's pool are started by whoever needs the pool first, and inherit that
+    // thread's network namespace for good. They must be the main thread's.
+    await stat('/');
+    const settings: WorkerSettings = { netns: this.#netns, seed: randomInt(2 ** 32) };
+    const worker = new Worker(WORKER, { workerData: settings, name: 'snapshot' });
+    worker.once('exit', () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    });
+    return worker;
+  }
+}
+
+async function answerOf(worker: Worker): Promise<WorkerAnswer> {
+  const settled = new AbortController();
+  const { signal } = settled;
+  try {
+    worker.postMessage('take');
+    const [answer] = (await Promise.race([
+      once(worker, 'message', { signal }),
+      once(worker, 'exit', { signal }).then(([code]) => {
+        throw new Error(`It ended with exit code ${code}`);
+      }),
+    ])) as [WorkerAnswer];
+    return answer;
+  } catch (error) {
+    await worker.terminate();
+    throw new Error('Cannot take a snapshot: the worker thread died', { cause: error });
+  } finally {
+    settled.abort();
+  }
+}
+
+function failureOf(answer: WorkerAnswer & { kind: 'failure' }, netns: string | undefined): Error {
+  const { operation, code, message } = answer;
+  if (code === 'EPERM' || code === 'EACCES') {
+    const capability = operation.includes('network namespace')
+      ? 'CAP_SYS_ADMIN (to enter another network namespace)'
+      : 'CAP_NET_ADMIN';
+    return new Failure(
+      `Cannot ${operation}: ${code}. This process lacks ${capability}. Run it as root, ` +
+        'or grant the capability: in Kubernetes with securityContext.capabilities.add: [NET_ADMIN], ' +
+        'elsewhere with AmbientCapabilities=CAP_NET_ADMIN in a systemd unit.',
+      { exitCode: EXIT_PERMISSION },
+    );
+  }
+  if (netns !== undefined && operation.includes('network namespace')) {
+    return new Failure(`${message}. Is --netns right?`, { exitCode: EXIT_FAILURE });
+  }
+  return new Error(message);
+}

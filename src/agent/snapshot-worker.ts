@@ -1,0 +1,73 @@
+import { networkInterfaces } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Snapshot } from '../connections/snapshot.ts';
+import { Tally } from '../connections/tally.ts';
+import { ConntrackTable, hashBuckets } from '../conntrack/table.ts';
+import { canonicalAddress } from '../net/address.ts';
+import { NetlinkError } from '../netlink/error.ts';
+import { enterNetworkNamespace } from '../netlink/socket.ts';
+import { takeSnapshot } from './take-snapshot.ts';
+
+/**
+ * The worker thread: it may live in another network namespace than the rest of the process, so it
+ * makes synchronous calls only. An asynchronous one would run on a thread of libuv's shared pool.
+ */
+
+export interface WorkerSettings {
+  /** Path of the network namespace to read; undefined for the process' own. */
+  readonly netns: string | undefined;
+  /** Random; see hashWords(). */
+  readonly seed: number;
+}
+
+/** What the worker answers to each message it gets. */
+export type WorkerAnswer =
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | {
+      readonly kind: 'failure';
+      readonly operation: string;
+      /** Name of the errno. */
+      readonly code: string;
+      readonly message: string;
+    };
+
+const { netns, seed } = workerData as WorkerSettings;
+let isInside = netns === undefined;
+const inputs = {
+  table: new ConntrackTable(),
+  tally: new Tally({ seed }),
+  hashBuckets,
+  localAddresses,
+  now: Date.now,
+};
+
+parentPort?.on('message', () => {
+  const answer = take();
+  const transfer = answer.kind === 'snapshot' ? buffersOf(answer.snapshot) : [];
+  parentPort?.postMessage(answer, transfer);
+});
+
+function take(): WorkerAnswer {
+  try {
+    if (!isInside && netns !== undefined) {
+      enterNetworkNamespace(netns);
+      isInside = true;
+    }
+    return { kind: 'snapshot', snapshot: takeSnapshot(inputs) };
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    const { operation, code, message } = error;
+    return { kind: 'failure', operation, code, message };
+  }
+}
+
+/** getifaddrs() asks the calling thread's network namespace. */
+function localAddresses(): readonly string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return addresses.flatMap(({ address }) => canonicalAddress(address) ?? []);
+}
+
+function buffersOf({ edges }: Snapshot): ArrayBuffer[] {
+  const { number, opened, closed, active, fresh } = edges;
+  return [number.buffer, opened.buffer, closed.buffer, active.buffer, fresh.buffer];
+}

@@ -1,0 +1,92 @@
+import { constants } from 'node:os';
+import type { Snapshot } from '../connections/snapshot.ts';
+import type { Tally } from '../connections/tally.ts';
+import { decodeEntry } from '../conntrack/decode.ts';
+import { ENTRY_WORDS } from '../conntrack/entry.ts';
+import type { TableUse } from '../conntrack/table.ts';
+import { NetlinkError } from '../netlink/error.ts';
+import type { ExchangeResult, MessageVisitor } from '../netlink/exchange.ts';
+
+/** The parts of the outside world that a snapshot is made of. */
+export interface SnapshotInputs {
+  readonly table: {
+    dump(visit: MessageVisitor): ExchangeResult;
+    use(): TableUse;
+  };
+  readonly tally: Tally;
+  readonly hashBuckets: () => number | undefined;
+  readonly localAddresses: () => readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+const { EAGAIN } = constants.errno;
+
+const DUMPS_MAX = 3;
+
+/** What ctnetlink answers where it is not there: no such protocol, no such subsystem. */
+const NOT_AVAILABLE = new Set(['EPROTONOSUPPORT', 'EINVAL', 'EAFNOSUPPORT']);
+/** No number of repetitions helps. */
+const FINAL = new Set(['EPERM', 'EACCES']);
+
+const entry = new Uint32Array(ENTRY_WORDS);
+
+/**
+ * Dumps the table and counts it. A dump that fails, or that was not consistent, is thrown away whole
+ * and repeated, up to three dumps in all. Throws a NetlinkError when none came through.
+ */
+export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
+  const { table, tally, now } = inputs;
+  const beganMs = now();
+  const { malformed, repeated, available } = readTable(inputs);
+  const use: TableUse = available ? table.use() : { entries: 0, limit: undefined };
+  const localAddresses = inputs.localAddresses();
+  // Last: nothing that can fail comes behind it, or what it says would be lost for good.
+  const { baseline, entries, edges } = tally.finish();
+  const takenAtMs = now();
+  return {
+    baseline,
+    takenAtMs,
+    durationMs: takenAtMs - beganMs,
+    entries,
+    malformed,
+    repeated,
+    available,
+    tableEntries: use.entries,
+    tableLimit: use.limit,
+    localAddresses,
+    edges,
+  };
+}
+
+interface Reading {
+  readonly malformed: number;
+  readonly repeated: number;
+  readonly available: boolean;
+}
+
+function readTable({ table, tally, hashBuckets }: SnapshotInputs): Reading {
+  const visit: MessageVisitor = (words, start, end) => {
+    if (!decodeEntry(words, start, end, entry)) return false;
+    tally.add(entry);
+    return true;
+  };
+  for (let repeated = 0; ; repeated++) {
+    const isLast = repeated + 1 === DUMPS_MAX;
+    tally.begin();
+    try {
+      const buckets = hashBuckets();
+      const { malformed, interrupted } = table.dump(visit);
+      const isResized = hashBuckets() !== buckets;
+      if (!interrupted && !isResized) return { malformed, repeated, available: true };
+      if (isLast) throw new NetlinkError('read a table that keeps changing its size', EAGAIN);
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      if (NOT_AVAILABLE.has(error.code)) {
+        tally.begin();
+        return { malformed: 0, repeated, available: false };
+      }
+      if (isLast || FINAL.has(error.code)) throw error;
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import { formatAddress } from '../net/address.ts';
+import { AF_INET } from '../netlink/constants.ts';
+import type { Edge } from './edge.ts';
+import type { EndpointBook, SharedEndpoint } from './endpoint-book.ts';
+import type { Exclusion } from './exclude.ts';
+import { FRESH, FRESH_WORDS, NO_PORT, type EdgeColumns, type Snapshot } from './snapshot.ts';
+
+/** Edges read between two pauses of {@link EdgeBook.read}. */
+const SLICE_EDGES = 500;
+
+/** Stands in for an edge that is left out: nothing but its number is kept. */
+export const EXCLUDED = 'excluded';
+
+export interface TrackedEdge<Account> extends Edge {
+  readonly source: SharedEndpoint;
+  readonly destination: SharedEndpoint;
+  readonly backend: SharedEndpoint;
+  /** Where it is counted; undefined until it has been named for the first time. */
+  account: Account | undefined;
+}
+
+/** The edges that have connections now, by number. What a snapshot adds waits until settle(). */
+export class EdgeBook<Account> {
+  readonly #endpoints: EndpointBook;
+  readonly #exclusion: Exclusion;
+  #edges = new Map<number, TrackedEdge<Account> | typeof EXCLUDED>();
+  #fresh = new Map<number, TrackedEdge<Account> | typeof EXCLUDED>();
+
+  constructor({ endpoints, exclusion }: { endpoints: EndpointBook; exclusion: Exclusion }) {
+    this.#endpoints = endpoints;
+    this.#exclusion = exclusion;
+  }
+
+  /**
+   * Reads the snapshot's fresh edges, and pauses at every yield. Throws an Error when the snapshot
+   * does not continue the last one; then only a baseline can follow.
+   */
+  *read({ baseline, edges }: Snapshot): Generator<void, void> {
+    this.#forget(this.#fresh);
+    this.#fresh = new Map();
+    const keys = new FreshKeys(edges.fresh);
+    for (let at = 0; at < edges.fresh.length; at += FRESH_WORDS) {
+      const number = keys.word(at, FRESH.number);
+      if (this.#fresh.has(number) || (!baseline && this.#edges.has(number))) {
+        throw new Error(`Cannot read a snapshot: edge ${number} is new, but the number is in use`);
+      }
+      this.#fresh.set(number, this.#readEdge(keys, at));
+      if (this.#fresh.size % SLICE_EDGES === 0) yield;
+    }
+    this.#checkRows(edges, baseline);
+  }
+
+  /** The edges to name: those just read, and those with an endpoint that was renamed. */
+  *unnamed(): Iterable<TrackedEdge<Account>> {
+    for (const edge of this.#fresh.values()) if (edge !== EXCLUDED) yield edge;
+    for (const edge of this.#edges.values()) {
+      if (edge === EXCLUDED) continue;
+      const { source, destination, backend } = edge;
+      if (source.isRenamed || destination.isRenamed || backend.isRenamed) yield edge;
+    }
+  }
+
+  /** The fresh edges become known; a baseline's replace all others. */
+  settle(baseline: boolean): void {
+    if (baseline) {
+      this.#forget(this.#edges);
+      this.#edges = this.#fresh;
+    } else {
+      for (const [number, edge] of this.#fresh) this.#edges.set(number, edge);
+    }
+    this.#fresh = new Map();
+  }
+
+  get(number: number): TrackedEdge<Account> | typeof EXCLUDED {
+    const edge = this.#edges.get(number);
+    if (edge === undefined) throw new Error(`Cannot find edge ${number}: no snapshot told its key`);
+    return edge;
+  }
+
+  /** The edge has lost its last connection. */
+  end(number: number): void {
+    const edge = this.get(number);
+    this.#edges.delete(number);
+    if (edge !== EXCLUDED) this.#release(edge);
+  }
+
+  #readEdge(keys: FreshKeys, at: number): TrackedEdge<Account> | typeof EXCLUDED {
+    const protocol = keys.word(at, FRESH.protocol);
+    const port = keys.port(at, FRESH.port);
+    if (this.#exclusion.hasDestination(protocol, port)) return EXCLUDED;
+    const edge = {
+      source: this.#endpoints.acquire(keys.address(at, FRESH.source)),
+      destination: this.#endpoints.acquire(keys.address(at, FRESH.destination)),
+      backend: this.#endpoints.acquire(keys.address(at, FRESH.backend)),
+      protocol,
+      port,
+      backendPort: keys.port(at, FRESH.backendPort),
+      sourceTranslated: keys.word(at, FRESH.sourceTranslated) === 1,
+      primary: false,
+      account: undefined,
+    };
+    if (!edge.source.isExcluded && !edge.destination.isExcluded) return edge;
+    this.#release(edge);
+    return EXCLUDED;
+  }
+
+  #checkRows({ number }: EdgeColumns, baseline: boolean): void {
+    for (const edge of number) {
+      if (this.#fresh.has(edge) || (!baseline && this.#edges.has(edge))) continue;
+      throw new Error(`Cannot read a snapshot: it counts edge ${edge}, but none told its key`);
+    }
+  }
+
+  #forget(edges: ReadonlyMap<number, TrackedEdge<Account> | typeof EXCLUDED>): void {
+    for (const edge of edges.values()) if (edge !== EXCLUDED) this.#release(edge);
+  }
+
+  #release({ source, destination, backend }: TrackedEdge<Account>): void {
+    this.#endpoints.release(source);
+    this.#endpoints.release(destination);
+    this.#endpoints.release(backend);
+  }
+}
+
+/** The fields of fresh records; `at` is the record's first word. */
+class FreshKeys {
+  readonly #words: Uint32Array;
+  readonly #bytes: Uint8Array;
+
+  constructor(words: Uint32Array) {
+    this.#words = words;
+    this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+  }
+
+  word(at: number, field: number): number {
+    return this.#words[at + field]!;
+  }
+
+  port(at: number, field: number): number | undefined {
+    const port = this.word(at, field);
+    return port === NO_PORT ? undefined : port;
+  }
+
+  address(at: number, field: number): string {
+    const start = (at + field) * Uint32Array.BYTES_PER_ELEMENT;
+    const length = this.word(at, FRESH.family) === AF_INET ? 4 : 16;
+    return formatAddress(this.#bytes.subarray(start, start + length));
+  }
+}

@@ -1,0 +1,204 @@
+import { hasPorts } from '../conntrack/entry.ts';
+import { AF_INET } from '../netlink/constants.ts';
+import { ROW_ROUTE_MASK, type EntryRows } from './entry-rows.ts';
+import { HashIndex, hashWords } from './hash-index.ts';
+import { FRESH, FRESH_WORDS, NO_PORT, STATE_SLOTS, type EdgeColumns } from './snapshot.ts';
+
+const INITIAL_SLOTS = 256;
+/** protocol | destination port << 16; backend port and source translation as in EntryRows */
+const KEY_HEAD_WORDS = 2;
+
+/** What differs between the address families. */
+export interface FamilyOptions {
+  /** AF_INET or AF_INET6 */
+  readonly family: number;
+  /** 1 or 4 */
+  readonly addressWords: number;
+  /** of the hashes */
+  readonly seed: number;
+}
+
+/**
+ * The edges of one address family and their counts. An edge keeps its slot while it has connections;
+ * report() frees the slots of those that have none any more.
+ */
+export class EdgeTable {
+  opened = new Uint32Array(INITIAL_SLOTS);
+  closed = new Uint32Array(INITIAL_SLOTS);
+  active = new Uint32Array(INITIAL_SLOTS * STATE_SLOTS);
+  readonly #family: number;
+  readonly #addressWords: number;
+  readonly #stride: number;
+  readonly #seed: number;
+  readonly #index = new HashIndex();
+  #keys: Uint32Array;
+  #isLive = new Uint8Array(INITIAL_SLOTS);
+  /** Slots below this one have been in use. */
+  #high = 0;
+  #live = 0;
+  #free: number[] = [];
+  #fresh: number[] = [];
+
+  constructor(options: FamilyOptions) {
+    this.#family = options.family;
+    this.#addressWords = options.addressWords;
+    this.#seed = options.seed;
+    this.#stride = KEY_HEAD_WORDS + 3 * options.addressWords;
+    this.#keys = new Uint32Array(INITIAL_SLOTS * this.#stride);
+  }
+
+  /** Edges of this snapshot, those that have just lost their last connection included. */
+  get liveCount(): number {
+    return this.#live;
+  }
+
+  get freshCount(): number {
+    return this.#fresh.length;
+  }
+
+  beginSnapshot(): void {
+    this.opened.fill(0);
+    this.closed.fill(0);
+    this.active.fill(0);
+    this.#fresh = [];
+  }
+
+  /** Slot of the edge that an entry belongs to; the edge is new when it was not there. */
+  slotOf(rows: EntryRows, row: number): number {
+    // The key is written behind the last slot in use, where it stays if it is new.
+    if (this.#free.length === 0) this.#reserve(this.#high + 1);
+    const candidate = this.#free.at(-1) ?? this.#high;
+    const key = candidate * this.#stride;
+    this.#writeKey(rows, row, key);
+
+    const keys = this.#keys;
+    const stride = this.#stride;
+    const { slots, mask } = this.#index;
+    let at = hashWords(keys, key, stride, this.#seed) & mask;
+    for (let found = slots[at]!; found !== 0; found = slots[at]!) {
+      if (isEqual(keys, (found - 1) * stride, key, stride)) return found - 1;
+      at = (at + 1) & mask;
+    }
+
+    if (this.#free.pop() === undefined) this.#high++;
+    slots[at] = candidate + 1;
+    this.#isLive[candidate] = 1;
+    this.#live++;
+    this.#fresh.push(candidate);
+    if (!this.#index.hasRoomFor(this.#live)) this.#reindex();
+    return candidate;
+  }
+
+  /**
+   * Writes this snapshot's rows from `row` on and the records of its new edges from word `fresh` on,
+   * and then frees the slots of the edges that have no connection any more.
+   */
+  report(columns: EdgeColumns, options: { readonly row: number; readonly fresh: number }): void {
+    const { opened, closed, active } = this;
+    const into = columns.active;
+    let row = options.row;
+    let to = row * STATE_SLOTS;
+    const ended: number[] = [];
+    for (let slot = 0; slot < this.#high; slot++) {
+      if (this.#isLive[slot] === 0) continue;
+      columns.number[row] = this.#numberOf(slot);
+      columns.opened[row] = opened[slot]!;
+      columns.closed[row] = closed[slot]!;
+      let any = 0;
+      for (let at = slot * STATE_SLOTS, end = at + STATE_SLOTS; at < end; at++, to++) {
+        const count = active[at]!;
+        into[to] = count;
+        any |= count;
+      }
+      if (any === 0) ended.push(slot);
+      row++;
+    }
+    this.#writeFresh(columns.fresh, options.fresh);
+    this.#release(ended);
+  }
+
+  /** The two families share one space of numbers: IPv4 has the even ones. */
+  #numberOf(slot: number): number {
+    return slot * 2 + (this.#family === AF_INET ? 0 : 1);
+  }
+
+  #writeFresh(into: Uint32Array, start: number): void {
+    const addressWords = this.#addressWords;
+    let to = start;
+    for (const slot of this.#fresh) {
+      const from = slot * this.#stride;
+      const head = this.#keys[from]!;
+      const route = this.#keys[from + 1]!;
+      const protocol = head & 0xff;
+      const ports = hasPorts(protocol);
+      into[to + FRESH.number] = this.#numberOf(slot);
+      into[to + FRESH.family] = this.#family;
+      into[to + FRESH.protocol] = protocol;
+      into[to + FRESH.port] = ports ? head >>> 16 : NO_PORT;
+      into[to + FRESH.backendPort] = ports ? route & 0xffff : NO_PORT;
+      into[to + FRESH.sourceTranslated] = route >>> 16;
+      for (let i = 0; i < addressWords; i++) {
+        const address = from + KEY_HEAD_WORDS + i;
+        into[to + FRESH.source + i] = this.#keys[address]!;
+        into[to + FRESH.destination + i] = this.#keys[address + addressWords]!;
+        into[to + FRESH.backend + i] = this.#keys[address + 2 * addressWords]!;
+      }
+      to += FRESH_WORDS;
+    }
+  }
+
+  #release(slots: readonly number[]): void {
+    if (slots.length === 0) return;
+    for (const slot of slots) {
+      this.#isLive[slot] = 0;
+      this.#free.push(slot);
+    }
+    this.#live -= slots.length;
+    this.#reindex();
+  }
+
+  #writeKey(rows: EntryRows, row: number, key: number): void {
+    const { words } = rows;
+    const from = row * rows.stride;
+    const protocol = rows.protocol(row);
+    const port = hasPorts(protocol) ? words[from + 2]! & 0xffff : 0;
+    this.#keys[key] = protocol | (port << 16);
+    this.#keys[key + 1] = words[from + rows.flagsAt]! & ROW_ROUTE_MASK;
+    const addresses = 3 * this.#addressWords;
+    for (let i = 0; i < addresses; i++) this.#keys[key + KEY_HEAD_WORDS + i] = words[from + 3 + i]!;
+  }
+
+  #reserve(slots: number): void {
+    if (slots <= this.#isLive.length) return;
+    const size = this.#isLive.length * 2;
+    this.#keys = grown(this.#keys, size * this.#stride);
+    this.opened = grown(this.opened, size);
+    this.closed = grown(this.closed, size);
+    this.active = grown(this.active, size * STATE_SLOTS);
+    const isLive = new Uint8Array(size);
+    isLive.set(this.#isLive);
+    this.#isLive = isLive;
+  }
+
+  #reindex(): void {
+    this.#index.reset(this.#live * 2);
+    const { slots, mask } = this.#index;
+    for (let slot = 0; slot < this.#high; slot++) {
+      if (this.#isLive[slot] === 0) continue;
+      let at = hashWords(this.#keys, slot * this.#stride, this.#stride, this.#seed) & mask;
+      while (slots[at] !== 0) at = (at + 1) & mask;
+      slots[at] = slot + 1;
+    }
+  }
+}
+
+function isEqual(words: Uint32Array, a: number, b: number, count: number): boolean {
+  for (let i = 0; i < count; i++) if (words[a + i] !== words[b + i]) return false;
+  return true;
+}
+
+function grown(words: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(length);
+  larger.set(words);
+  return larger;
+}

@@ -1,0 +1,157 @@
+import { ENTRY, hasPorts } from '../conntrack/entry.ts';
+import { stateSlot } from '../conntrack/state.ts';
+
+/** Bits of a row's flags word. */
+const STATE_SHIFT = 20;
+const STATE_MASK = 0xf;
+/** The connection was there when khan began to look: it is never counted as opened or closed. */
+export const ROW_BASELINE = 1 << 24;
+/** Edge of a row that is not counted: not yet, or never, since the dump brought its entry twice. */
+export const NO_EDGE = 0xffff_ffff;
+/** Port and translation: the part of the flags that belongs to the edge. */
+export const ROW_ROUTE_MASK = 0x1ffff;
+const ROUTE_TRANSLATED = 0x10000;
+
+const INITIAL_ROWS = 1024;
+
+/**
+ * The entries of one dump and one address family, as rows of a Uint32Array in the order of the dump:
+ *
+ *     0          id
+ *     1          protocol | zone << 16
+ *     2          discriminator: the ports of the original tuple, or what stands for them
+ *     3          source address, destination address, backend address (`addressWords` each)
+ *     +0         backend port | source translated << 16 | state slot << 20 | ROW_*
+ *     +1         slot of the edge, set by the tally, or NO_EDGE
+ *
+ * Words 0 up to the backend are the entry's identity: (id, original tuple, zone).
+ */
+export class EntryRows {
+  readonly addressWords: number;
+  readonly stride: number;
+  readonly identityWords: number;
+  readonly flagsAt: number;
+  readonly edgeAt: number;
+  words: Uint32Array;
+  count = 0;
+  /** CTA_TIMESTAMP_START by row, in ns; 256 ns is the grain of a double at this size. */
+  readonly starts = new SparseColumn();
+  /** Packets of both directions by row. */
+  readonly packets = new SparseColumn();
+
+  constructor(addressWords: number) {
+    this.addressWords = addressWords;
+    this.identityWords = 3 + 2 * addressWords;
+    this.flagsAt = 3 + 3 * addressWords;
+    this.edgeAt = this.flagsAt + 1;
+    this.stride = this.edgeAt + 1;
+    this.words = new Uint32Array(this.stride * INITIAL_ROWS);
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.starts.clear();
+    this.packets.clear();
+  }
+
+  /** Appends a decoded entry (see conntrack/entry.ts). */
+  add(entry: Uint32Array): void {
+    const row = this.count++;
+    let at = row * this.stride;
+    if (at === this.words.length) this.words = grown(this.words);
+    const { words, addressWords } = this;
+
+    const protocol = entry[ENTRY.protocol]!;
+    words[at++] = entry[ENTRY.id]!;
+    words[at++] = protocol | (entry[ENTRY.zone]! << 16);
+    words[at++] = entry[ENTRY.discriminator]!;
+    let translated = 0;
+    for (let i = 0; i < addressWords; i++) {
+      const source = entry[ENTRY.source + i]!;
+      words[at + i] = source;
+      words[at + addressWords + i] = entry[ENTRY.destination + i]!;
+      words[at + 2 * addressWords + i] = entry[ENTRY.replySource + i]!;
+      if (source !== entry[ENTRY.replyDestination + i]!) translated = ROUTE_TRANSLATED;
+    }
+    at += 3 * addressWords;
+    const backendPort = hasPorts(protocol) ? entry[ENTRY.replyDiscriminator]! >>> 16 : 0;
+    const state = stateSlot(protocol, entry[ENTRY.state]!, entry[ENTRY.status]!);
+    words[at] = backendPort | translated | (state << STATE_SHIFT);
+    words[at + 1] = NO_EDGE;
+
+    if (entry[ENTRY.start] !== 0) this.starts.set(row, double(entry, ENTRY.start));
+    const packets = ENTRY.packetsOriginal;
+    const replyPackets = ENTRY.packetsReply;
+    if ((entry[packets]! | entry[packets + 1]! | entry[replyPackets + 1]!) !== 0) {
+      this.packets.set(row, double(entry, packets) + double(entry, replyPackets));
+    }
+  }
+
+  protocol(row: number): number {
+    return this.words[row * this.stride + 1]! & 0xff;
+  }
+
+  stateSlot(row: number): number {
+    return (this.words[row * this.stride + this.flagsAt]! >>> STATE_SHIFT) & STATE_MASK;
+  }
+
+  isCounted(row: number): boolean {
+    return this.words[row * this.stride + this.edgeAt] !== NO_EDGE;
+  }
+
+  /** True when both rows are of the same (id, original tuple, zone). */
+  isSame(row: number, other: EntryRows, otherRow: number): boolean {
+    const { words, identityWords, stride } = this;
+    const theirs = other.words;
+    for (let i = 0, a = row * stride, b = otherRow * stride; i < identityWords; i++, a++, b++) {
+      if (words[a] !== theirs[b]) return false;
+    }
+    return true;
+  }
+
+  /** True when two rows of the same identity also have the same backend and source translation. */
+  isSameRoute(row: number, other: EntryRows, otherRow: number): boolean {
+    const { words, identityWords, flagsAt, stride } = this;
+    const theirs = other.words;
+    const a = row * stride;
+    const b = otherRow * stride;
+    for (let i = identityWords; i < flagsAt; i++) {
+      if (words[a + i] !== theirs[b + i]) return false;
+    }
+    return ((words[a + flagsAt]! ^ theirs[b + flagsAt]!) & ROW_ROUTE_MASK) === 0;
+  }
+}
+
+/** A number a row, of which most snapshots have none: it takes memory with the first that is not 0. */
+class SparseColumn {
+  #values: Float64Array | undefined;
+
+  clear(): void {
+    this.#values?.fill(0);
+  }
+
+  set(row: number, value: number): void {
+    let values = this.#values ?? new Float64Array(INITIAL_ROWS);
+    if (row >= values.length) {
+      const larger = new Float64Array(Math.max(row + 1, values.length * 2));
+      larger.set(values);
+      values = larger;
+    }
+    values[row] = value;
+    this.#values = values;
+  }
+
+  get(row: number): number {
+    return this.#values?.[row] ?? 0;
+  }
+}
+
+function grown(words: Uint32Array): Uint32Array {
+  const larger = new Uint32Array(words.length * 2);
+  larger.set(words);
+  return larger;
+}
+
+function double(entry: Uint32Array, at: number): number {
+  return entry[at]! * 0x1_0000_0000 + entry[at + 1]!;
+}

@@ -1,0 +1,186 @@
+import { stateName } from '../conntrack/state.ts';
+import type { Identity } from '../inventory/identity.ts';
+import { AccountBook, type AccountBookOptions } from './account-book.ts';
+import type { Account } from './account.ts';
+import { EdgeBook, EXCLUDED } from './edge-book.ts';
+import { EndpointBook } from './endpoint-book.ts';
+import { Exclusion, type ExcludeRule } from './exclude.ts';
+import { isPrimary } from './primary.ts';
+import type { Publication } from './series.ts';
+import { STATE_SLOTS, type Snapshot } from './snapshot.ts';
+
+/** Edges named between two pauses of {@link Ledger.rename}. */
+const SLICE_EDGES = 200;
+
+export interface LedgerOptions<Labels> extends AccountBookOptions<Labels> {
+  /** The node whose table the snapshots are of. */
+  readonly nodeName: string;
+  readonly exclude: readonly ExcludeRule[];
+}
+
+/** What the ledger held at the last commit. */
+export interface LedgerSize {
+  /** Edges with connections, those left out not among them. */
+  readonly edges: number;
+  /** Of these, the ones counted in overflow. */
+  readonly overflowEdges: number;
+  /** Series, overflow included. */
+  readonly series: number;
+  readonly excludedEdges: number;
+  /** Connections of the excluded edges. */
+  readonly excludedEntries: number;
+}
+
+const EMPTY: LedgerSize = {
+  edges: 0,
+  overflowEdges: 0,
+  series: 0,
+  excludedEdges: 0,
+  excludedEntries: 0,
+};
+
+/** How far the snapshot in hand has come; each step needs the one before it. */
+type Step = 'committed' | 'begun' | 'read' | 'named';
+
+/**
+ * Counters over time, one account for each attribute set. A snapshot is entered in steps:
+ *
+ *     for (const _ of ledger.begin(snapshot)) await pause();
+ *     const owners = await resolve(ledger.addresses());
+ *     for (const _ of ledger.rename((address) => owners.get(address))) await pause();
+ *     const publication = ledger.commit();
+ *
+ * begin() and rename() are generators that yield every few milliseconds, so that the caller can let
+ * others have the thread; they must be run to their end. Nothing of a snapshot shows before commit().
+ * A snapshot that is not committed is lost, and what it counted with it: only a baseline can follow.
+ */
+export class Ledger<Labels extends object> {
+  readonly #nodeName: string;
+  readonly #endpoints: EndpointBook;
+  readonly #edges: EdgeBook<Account<Labels>>;
+  readonly #accounts: AccountBook<Labels>;
+  #step: Step = 'committed';
+  #snapshot: Snapshot | undefined;
+  #lastTakenAtMs: number | undefined;
+  #size: LedgerSize = EMPTY;
+
+  constructor(options: LedgerOptions<Labels>) {
+    const { nodeName } = options;
+    const exclusion = new Exclusion(options.exclude);
+    this.#nodeName = nodeName;
+    this.#endpoints = new EndpointBook({ exclusion, nodeName });
+    this.#edges = new EdgeBook({ endpoints: this.#endpoints, exclusion });
+    this.#accounts = new AccountBook(options);
+  }
+
+  get size(): LedgerSize {
+    return this.#size;
+  }
+
+  /**
+   * Reads the edges that are new in the snapshot. Throws an Error when the snapshot does not continue
+   * the last one.
+   */
+  *begin(snapshot: Snapshot): Generator<void, void> {
+    if (this.#step !== 'committed' && !snapshot.baseline) {
+      throw new Error(`Cannot begin a snapshot: the last one is ${this.#step}, but not committed`);
+    }
+    this.#step = 'begun';
+    this.#snapshot = snapshot;
+    yield* this.#edges.read(snapshot);
+    this.#step = 'read';
+  }
+
+  /** The addresses of all edges, those of the snapshot in hand included. */
+  addresses(): Iterable<string> {
+    return this.#endpoints.addresses();
+  }
+
+  /** Names the edges that are new, and those with an address that has another owner than before. */
+  *rename(identityOf: (address: string) => Identity | undefined): Generator<void, void> {
+    const { localAddresses } = this.#snapshotAfter('read', 'name edges');
+    yield* this.#endpoints.name(identityOf, new Set(localAddresses));
+    let named = 0;
+    for (const edge of this.#edges.unnamed()) {
+      edge.primary = isPrimary(edge, this.#nodeName);
+      edge.account = this.#accounts.accountOf(edge);
+      if (++named % SLICE_EDGES === 0) yield;
+    }
+    this.#step = 'named';
+  }
+
+  /**
+   * Counts the snapshot in one go. The publication's series are the ledger's own: they keep these
+   * values until the next commit.
+   */
+  commit(): Publication<Labels> {
+    const snapshot = this.#snapshotAfter('named', 'commit');
+    const { takenAtMs } = snapshot;
+    this.#edges.settle(snapshot.baseline);
+    this.#accounts.clearActive();
+    this.#weigh(snapshot);
+    this.#accounts.settle(takenAtMs);
+    const counted = this.#count(snapshot);
+
+    const series = this.#accounts.series();
+    this.#size = { ...counted, series: series.length };
+    this.#snapshot = undefined;
+    this.#step = 'committed';
+    this.#lastTakenAtMs = takenAtMs;
+    return { takenAtMs, series };
+  }
+
+  #snapshotAfter(step: Step, action: string): Snapshot {
+    if (this.#snapshot !== undefined && this.#step === step) return this.#snapshot;
+    throw new Error(`Cannot ${action}: the snapshot is ${this.#step}, not ${step}`);
+  }
+
+  /** How many connections each account has: decides which accounts get a series. */
+  #weigh({ takenAtMs, edges: { number, opened, closed, active } }: Snapshot): void {
+    for (let row = 0; row < number.length; row++) {
+      const edge = this.#edges.get(number[row]!);
+      if (edge === EXCLUDED) continue;
+      const connections = rowTotal(active, row);
+      const account = edge.account!;
+      account.connections += connections;
+      account.sample = edge;
+      if (connections + opened[row]! + closed[row]! > 0) account.seenAtMs = takenAtMs;
+    }
+  }
+
+  #count({ takenAtMs, edges }: Snapshot): Omit<LedgerSize, 'series'> {
+    const { number, opened, closed, active } = edges;
+    const startTimeMs = Math.min(this.#lastTakenAtMs ?? takenAtMs, takenAtMs);
+    const times = { startTimeMs, publishedAtMs: takenAtMs };
+    const size = { edges: 0, overflowEdges: 0, excludedEdges: 0, excludedEntries: 0 };
+    for (let row = 0; row < number.length; row++) {
+      const edge = this.#edges.get(number[row]!);
+      const connections = rowTotal(active, row);
+      const isLive = connections > 0;
+      if (edge === EXCLUDED) {
+        if (isLive) size.excludedEdges++;
+        size.excludedEntries += connections;
+      } else {
+        const account = edge.account!;
+        const series = this.#accounts.seriesOf(edge, account, times);
+        series.opened += opened[row]!;
+        series.closed += closed[row]!;
+        for (let slot = 0; slot < STATE_SLOTS; slot++) {
+          const count = active[row * STATE_SLOTS + slot]!;
+          if (count > 0) series.addActive(stateName(edge.protocol, slot), count);
+        }
+        if (isLive) size.edges++;
+        if (isLive && !account.isAdmitted) size.overflowEdges++;
+      }
+      if (!isLive) this.#edges.end(number[row]!);
+    }
+    return size;
+  }
+}
+
+function rowTotal(active: Uint32Array, row: number): number {
+  let total = 0;
+  const end = (row + 1) * STATE_SLOTS;
+  for (let at = row * STATE_SLOTS; at < end; at++) total += active[at]!;
+  return total;
+}

@@ -1,0 +1,163 @@
+import { be16, be32, nlaEnd, nlaLength, nlaType } from '../netlink/attributes.ts';
+import { ENTRY } from './entry.ts';
+import { decodeTuple, ORIGINAL_TUPLE, REPLY_TUPLE } from './tuple.ts';
+
+// include/uapi/linux/netfilter/nfnetlink_conntrack.h; why it stands here is said in tuple.ts.
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+/** enum ctattr_type */
+const CTA_TUPLE_ORIG = 1;
+const CTA_TUPLE_REPLY = 2;
+const CTA_STATUS = 3;
+const CTA_PROTOINFO = 4;
+const CTA_COUNTERS_ORIG = 9;
+const CTA_COUNTERS_REPLY = 10;
+const CTA_ID = 12;
+const CTA_ZONE = 18;
+const CTA_TIMESTAMP = 20;
+/** enum ctattr_protoinfo; the state is attribute 1 in each of them */
+const CTA_PROTOINFO_TCP = 1;
+const CTA_PROTOINFO_DCCP = 2;
+const CTA_PROTOINFO_SCTP = 3;
+const CTA_PROTOINFO_STATE = 1;
+/** enum ctattr_counters */
+const CTA_COUNTERS_PACKETS = 1;
+/** enum ctattr_timestamp */
+const CTA_TIMESTAMP_START = 1;
+
+/** ENTRY.state of an entry for which the kernel gave none. */
+const NO_STATE = 0xff;
+
+// Lengths of attributes, header included. A value is read only when its attribute covers it.
+const U8 = 5;
+const BE16 = 6;
+const BE32 = 8;
+const BE64 = 12;
+
+// What of an entry has come so far.
+const HAS_ORIGINAL = 1;
+const HAS_REPLY = 2;
+
+/**
+ * Decodes one IPCTNL_MSG_CT_NEW message, `words[start..end)` behind its nlmsghdr, into `entry`.
+ *
+ * False when the message is malformed (an attribute shorter than its header or longer than its
+ * parent, or a tuple missing or incomplete); `entry` is then of no use. Attributes may come in any
+ * order, and the last of several counts; unknown ones are skipped, and so are values shorter than
+ * they should be, which leaves them absent.
+ *
+ * Source: net/netfilter/nf_conntrack_netlink.c, ctnetlink_fill_info().
+ */
+export function decodeEntry(
+  words: Uint32Array,
+  start: number,
+  end: number,
+  entry: Uint32Array,
+): boolean {
+  if (start >= end) return false;
+  const family = words[start]! & 0xff; // struct nfgenmsg
+  if (family !== AF_INET && family !== AF_INET6) return false;
+  entry[ENTRY.family] = family;
+  for (let i = ENTRY.zone; i < ENTRY.protocol; i++) entry[i] = 0;
+  entry[ENTRY.state] = NO_STATE;
+
+  let tuples = 0;
+  for (let at = start + 1, next: number; at < end; at = next) {
+    next = nlaEnd(words, at, end);
+    if (next < 0) return false;
+    const length = nlaLength(words, at);
+    switch (nlaType(words, at)) {
+      case CTA_TUPLE_ORIG:
+        if (!decodeTuple(words, at + 1, next, entry, ORIGINAL_TUPLE)) return false;
+        tuples |= HAS_ORIGINAL;
+        break;
+      case CTA_TUPLE_REPLY:
+        if (!decodeTuple(words, at + 1, next, entry, REPLY_TUPLE)) return false;
+        tuples |= HAS_REPLY;
+        break;
+      case CTA_STATUS:
+        if (length >= BE32) entry[ENTRY.status] = be32(words[at + 1]!);
+        break;
+      case CTA_ID:
+        if (length >= BE32) entry[ENTRY.id] = be32(words[at + 1]!);
+        break;
+      case CTA_ZONE:
+        if (length >= BE16) entry[ENTRY.zone] = be16(words[at + 1]!);
+        break;
+      case CTA_PROTOINFO:
+        if (!decodeProtocolInfo(words, at + 1, next, entry)) return false;
+        break;
+      case CTA_COUNTERS_ORIG:
+        if (!decodeBe64(words, at + 1, next, CTA_COUNTERS_PACKETS, entry, ENTRY.packetsOriginal)) {
+          return false;
+        }
+        break;
+      case CTA_COUNTERS_REPLY:
+        if (!decodeBe64(words, at + 1, next, CTA_COUNTERS_PACKETS, entry, ENTRY.packetsReply)) {
+          return false;
+        }
+        break;
+      case CTA_TIMESTAMP:
+        if (!decodeBe64(words, at + 1, next, CTA_TIMESTAMP_START, entry, ENTRY.start)) {
+          return false;
+        }
+        break;
+      default:
+    }
+  }
+  return tuples === (HAS_ORIGINAL | HAS_REPLY);
+}
+
+/** CTA_PROTOINFO holds one nest, of the entry's protocol, and that holds the state. */
+function decodeProtocolInfo(
+  words: Uint32Array,
+  start: number,
+  end: number,
+  entry: Uint32Array,
+): boolean {
+  for (let at = start, next: number; at < end; at = next) {
+    next = nlaEnd(words, at, end);
+    if (next < 0) return false;
+    switch (nlaType(words, at)) {
+      case CTA_PROTOINFO_TCP:
+      case CTA_PROTOINFO_DCCP:
+      case CTA_PROTOINFO_SCTP:
+        if (!decodeState(words, at + 1, next, entry)) return false;
+        break;
+      default:
+    }
+  }
+  return true;
+}
+
+function decodeState(words: Uint32Array, start: number, end: number, entry: Uint32Array): boolean {
+  for (let at = start, next: number; at < end; at = next) {
+    next = nlaEnd(words, at, end);
+    if (next < 0) return false;
+    if (nlaType(words, at) === CTA_PROTOINFO_STATE && nlaLength(words, at) >= U8) {
+      entry[ENTRY.state] = words[at + 1]! & 0xff;
+    }
+  }
+  return true;
+}
+
+/** A be64 of type `type` goes to two words at `offset`, upper half first. */
+function decodeBe64(
+  words: Uint32Array,
+  start: number,
+  end: number,
+  type: number,
+  entry: Uint32Array,
+  offset: number,
+): boolean {
+  for (let at = start, next: number; at < end; at = next) {
+    next = nlaEnd(words, at, end);
+    if (next < 0) return false;
+    if (nlaType(words, at) === type && nlaLength(words, at) >= BE64) {
+      entry[offset] = be32(words[at + 1]!);
+      entry[offset + 1] = be32(words[at + 2]!);
+    }
+  }
+  return true;
+}

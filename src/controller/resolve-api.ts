@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Identity } from '../inventory/identity.ts';
+import type { Inventory } from '../inventory/inventory.ts';
+import {
+  ADDRESSES_MAX,
+  RESOLVE_PATH,
+  resolveRequestSchema,
+  resolveResponseSchema,
+  type ResolveRequest,
+  type ResolveResponse,
+} from '../inventory/wire.ts';
+import { decompress } from './compression.ts';
+import { Problem } from './problem.ts';
+import type { SelfMetrics } from './self-metrics.ts';
+
+/** Requests at a time; each holds its body twice at most, compressed and not. */
+const IN_FLIGHT_MAX = 64;
+const BUSY_RETRY_SECONDS = 1;
+const NOT_SYNCED_RETRY_SECONDS = 5;
+
+export interface Knowledge {
+  readonly inventory: Inventory;
+  /** Whether all sources of the inventory have been read, and whether one of them is away now. */
+  readonly state: () => { readonly synced: boolean; readonly stale: boolean };
+}
+
+export interface ResolveApiOptions extends Knowledge {
+  readonly nextPollMs: number;
+  readonly metrics: SelfMetrics;
+}
+
+/** POST /v1/resolve. */
+export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): void {
+  const { state, metrics } = options;
+  const epoch = randomUUID();
+  let inFlight = 0;
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, body: Buffer) =>
+      parseJson(await decompress(body, request.headers['content-encoding']?.toLowerCase())),
+  );
+
+  app.addHook('onRequest', async (_request, { raw: response }) => {
+    const startedMs = performance.now();
+    inFlight++;
+    response.once('close', () => {
+      inFlight--;
+      metrics.resolved({
+        status: response.writableFinished ? response.statusCode : undefined,
+        durationMs: performance.now() - startedMs,
+      });
+    });
+    if (inFlight > IN_FLIGHT_MAX) {
+      const headers = { 'retry-after': String(BUSY_RETRY_SECONDS) };
+      throw new Problem(429, `${IN_FLIGHT_MAX} requests are in flight`, { headers });
+    }
+    if (!state().synced) {
+      const headers = { 'retry-after': String(NOT_SYNCED_RETRY_SECONDS) };
+      throw new Problem(503, 'The inventory is not complete yet', { headers });
+    }
+  });
+
+  app.post<{ Body: ResolveRequest; Reply: ResolveResponse }>(
+    RESOLVE_PATH,
+    { schema: { body: resolveRequestSchema, response: { 200: resolveResponseSchema } } },
+    (request) => answer(request.body, epoch, options),
+  );
+}
+
+function answer(
+  { epoch: knownEpoch, since = 0, have = [], want = [] }: ResolveRequest,
+  epoch: string,
+  { inventory, state, nextPollMs }: ResolveApiOptions,
+): ResolveResponse {
+  if (have.length + want.length > ADDRESSES_MAX) {
+    const members = { addressesMax: ADDRESSES_MAX };
+    throw new Problem(413, `The request has more than ${ADDRESSES_MAX} addresses`, { members });
+  }
+  inventory.expire();
+  const reset =
+    knownEpoch !== epoch || since < inventory.historyStart || since > inventory.revision;
+  const entries: Record<string, Identity> = {};
+  const gone: string[] = [];
+  for (const address of have) {
+    if (!reset && inventory.revisionOf(address) <= since) continue;
+    const identity = inventory.identityOf(address);
+    if (identity !== undefined) entries[address] = identity;
+    else if (!reset) gone.push(address);
+  }
+  for (const address of want) {
+    const identity = inventory.identityOf(address);
+    if (identity !== undefined) entries[address] = identity;
+  }
+  return { epoch, rev: inventory.revision, ...state(), entries, gone, reset, nextPollMs };
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw new Problem(400, 'The body is not JSON', { cause });
+  }
+}

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
+import { siblingScript } from './sibling-script.ts';
+
+const READY_MS_MAX = 15_000;
+const READY_CHECK_MS = 100;
+const REQUEST_MS_MAX = 5000;
+const END_MS_MAX = 1000;
+
+/** One of khan's own programs as a user would start it, serving on loopback; it ends with this process. */
+export class KhanProcess implements AsyncDisposable {
+  /** E.g. `http://127.0.0.1:9464`. */
+  readonly url: string;
+  /** Rejects when the program ends before it is disposed of. */
+  readonly ended: Promise<never>;
+  readonly #name: string;
+  readonly #child: ChildProcess;
+  #disposed = false;
+
+  private constructor(name: string, argv: readonly string[], port: number) {
+    this.#name = name;
+    this.url = `http://127.0.0.1:${port}`;
+    const cli = siblingScript(join('..', 'cli'));
+    const khan = ['--import', siblingScript('end-with-parent'), cli, ...argv];
+    this.#child = spawn(process.execPath, [...khan, '--listen', `127.0.0.1:${port}`], {
+      // A Ctrl-C in the terminal reaches only us, so that we end things in order.
+      detached: true,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: environment(),
+      cwd: dirname(cli),
+    });
+    this.ended = new Promise((_resolve, reject) => {
+      const fail = (state: string, cause?: unknown) => {
+        if (this.#disposed) return;
+        const message = `Cannot go on with the demo: ${this.#name} ${state}`;
+        reject(new Failure(message, { exitCode: EXIT_FAILURE, cause }));
+      };
+      this.#child.once('error', (cause) => fail('did not start', cause));
+      this.#child.once('exit', (code, signal) => fail(`ended with ${signal ?? `exit ${code}`}`));
+    });
+    // Whoever waits for something else at that moment still sees it later.
+    this.ended.catch(() => {});
+  }
+
+  /** Resolves when the program says that it is ready. `port` is taken if it is free, else another. */
+  static async start({
+    name,
+    argv,
+    port,
+  }: {
+    readonly name: string;
+    readonly argv: readonly string[];
+    readonly port: number;
+  }): Promise<KhanProcess> {
+    const started = new KhanProcess(name, argv, await freePort(port));
+    try {
+      await Promise.race([started.#ready(), started.ended]);
+    } catch (error) {
+      await started[Symbol.asyncDispose]();
+      throw error;
+    }
+    return started;
+  }
+
+  async #ready(): Promise<void> {
+    const deadlineMs = performance.now() + READY_MS_MAX;
+    while (!this.#disposed) {
+      // Refused until it listens, 503 until it is ready.
+      const ready = await fetch(`${this.url}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+      if (ready) return;
+      if (performance.now() > deadlineMs)
+        throw new Failure(
+          `Cannot start ${this.#name}: not ready after ${READY_MS_MAX / 1000} seconds`,
+          { exitCode: EXIT_FAILURE },
+        );
+      await delay(READY_CHECK_MS);
+    }
+  }
+
+  async page(path: string): Promise<string> {
+    const url = `${this.url}${path}`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_MS_MAX) });
+    if (!response.ok) throw new Error(`Cannot read ${url}: status ${response.status}`);
+    return response.text();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (this.#child.pid === undefined) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    const deadline = setTimeout(() => this.#child.kill('SIGKILL'), END_MS_MAX);
+    await exited;
+    clearTimeout(deadline);
+  }
+}
+
+/** Without settings of khan: a KHAN_EXCLUDE in the user's shell would change what is counted. */
+function environment(): NodeJS.ProcessEnv {
+  const foreign = Object.entries(process.env).filter(([name]) => !name.startsWith('KHAN_'));
+  return Object.fromEntries(foreign);
+}
+
+async function freePort(wanted: number): Promise<number> {
+  const server = createServer();
+  const listening = async (port: number) => {
+    server.listen({ host: '127.0.0.1', port });
+    await once(server, 'listening');
+  };
+  await listening(wanted).catch(async () => listening(0));
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : wanted;
+}

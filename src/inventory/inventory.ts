@@ -1,0 +1,220 @@
+import { isDeepStrictEqual } from 'node:util';
+import { CidrTable, type Cidr } from '../net/cidr.ts';
+import type { Identity } from './identity.ts';
+
+/** Who wins an address that several objects claim: the lowest number. */
+export const RANK = {
+  pod: 10,
+  serviceClusterIp: 20,
+  nodeInternalIp: 30,
+  nodeExternalIp: 35,
+  /** announced by the CNI in annotations */
+  announced: 40,
+  /** Below nodes: k3s' servicelb puts node addresses here, and an externalIP may be one. */
+  loadBalancerIp: 50,
+  externalIp: 55,
+  /** Low: an address management without podCIDRs may give these addresses to real pods. */
+  podCidrGateway: 60,
+  podCidrNetwork: 61,
+  endpointSlice: 70,
+  deletedPod: 80,
+} as const;
+
+type Rank = (typeof RANK)[keyof typeof RANK];
+
+/** One address that an object says is its own. */
+export interface Claim {
+  /** Canonical text. */
+  readonly address: string;
+  readonly rank: Rank;
+  readonly identity: Identity;
+  /** The object is being deleted; it yields to one that is not. */
+  readonly deleting?: boolean;
+  /** Since when the object holds the address; the later of two holders wins. */
+  readonly startedAtMs?: number;
+}
+
+interface Candidate extends Claim {
+  readonly uid: string;
+}
+
+/** What is known of an address that is claimed, or lost its last claim a short time ago. */
+interface Holding {
+  /** Best first. */
+  candidates: readonly Candidate[];
+  /** Of the last change of its owner. */
+  revision: number;
+}
+
+/** How long a deleted pod keeps an address that nobody else claims: its connections outlive it. */
+export const DELETED_POD_MS = 5 * 60_000;
+/** How long a lost address is remembered, so that whoever asks what changed is told. */
+export const HISTORY_MS = 15 * 60_000;
+const DELETED_PODS_MAX = 131_072;
+const HISTORY_MAX = 131_072;
+
+/**
+ * Who owns each address. Objects claim addresses; the best claim wins, whatever the order of events;
+ * an address nobody claims belongs to the longest CIDR that holds it.
+ *
+ * Each change of an owner gets the next revision, so that somebody who knows all as of one revision
+ * can be told what changed since. The ranges count as one: when they change, every address that
+ * lives by them does.
+ */
+export class Inventory {
+  readonly #now: () => number;
+  readonly #holdings = new Map<string, Holding>();
+  readonly #candidatesOf = new Map<string, readonly Candidate[]>();
+  /** When each deleted pod was deleted, by UID, oldest first. */
+  readonly #deletedPods = new Map<string, number>();
+  /** When each unclaimed address of #holdings lost its last claim, oldest first. */
+  readonly #lost = new Map<string, number>();
+  #cidrs: readonly (readonly [Cidr, Identity])[] = [];
+  #cidrTable = new CidrTable<Identity>([]);
+  #cidrsRevision = 0;
+  #revision = 0;
+  #historyStart = 0;
+
+  constructor({ now }: { readonly now: () => number }) {
+    this.#now = now;
+  }
+
+  /** Of the last change of any owner; 0 before the first. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The lowest revision since which all changes are known. */
+  get historyStart(): number {
+    return this.#historyStart;
+  }
+
+  /** Addresses that are claimed; those of the ranges do not count. */
+  get size(): number {
+    return this.#holdings.size - this.#lost.size;
+  }
+
+  identityOf(address: string): Identity | undefined {
+    const winner = this.#holdings.get(address)?.candidates[0];
+    return winner === undefined ? this.#cidrTable.find(address) : winner.identity;
+  }
+
+  /** The owner of the address has been the same since this revision, or longer. */
+  revisionOf(address: string): number {
+    const holding = this.#holdings.get(address);
+    if (holding !== undefined && holding.candidates.length > 0) return holding.revision;
+    return Math.max(holding?.revision ?? this.#historyStart, this.#cidrsRevision);
+  }
+
+  /** The claims of an object, in place of those it had. Of two for one address the better counts. */
+  put(uid: string, claims: Iterable<Claim>): void {
+    const candidates = new Map<string, Candidate>();
+    for (const claim of claims) {
+      const candidate = { ...claim, uid };
+      const other = candidates.get(claim.address);
+      if (other === undefined || byPrecedence(candidate, other) < 0) {
+        candidates.set(claim.address, candidate);
+      }
+    }
+    this.#deletedPods.delete(uid);
+    this.#replace(uid, candidates);
+    this.expire();
+  }
+
+  /** The object is gone. What it held as a pod stays its own for {@link DELETED_POD_MS}, at the lowest rank. */
+  remove(uid: string): void {
+    if (this.#deletedPods.has(uid)) return;
+    const remains = new Map<string, Candidate>();
+    for (const candidate of this.#candidatesOf.get(uid) ?? []) {
+      if (candidate.rank !== RANK.pod) continue;
+      remains.set(candidate.address, { ...candidate, rank: RANK.deletedPod });
+    }
+    if (remains.size > 0) this.#deletedPods.set(uid, this.#now());
+    this.#replace(uid, remains);
+    this.expire();
+  }
+
+  /** The ranges, in place of those there were. */
+  replaceCidrs(cidrs: readonly (readonly [Cidr, Identity])[]): void {
+    if (isDeepStrictEqual(cidrs, this.#cidrs)) return;
+    const known = new Map(this.#cidrs.map(([cidr, identity]) => [cidr.text, identity]));
+    this.#cidrs = cidrs.map(([cidr, identity]) => [cidr, same(known.get(cidr.text), identity)]);
+    this.#cidrTable = new CidrTable(this.#cidrs);
+    this.#cidrsRevision = ++this.#revision;
+  }
+
+  /** Lets go of what was kept for a time only. */
+  expire(): void {
+    const nowMs = this.#now();
+    for (const uid of outdated(this.#deletedPods, nowMs - DELETED_POD_MS, DELETED_PODS_MAX)) {
+      this.#deletedPods.delete(uid);
+      this.#replace(uid, new Map());
+    }
+    for (const address of outdated(this.#lost, nowMs - HISTORY_MS, HISTORY_MAX)) {
+      const { revision } = this.#holdings.get(address) ?? { revision: 0 };
+      this.#historyStart = Math.max(this.#historyStart, revision);
+      this.#holdings.delete(address);
+      this.#lost.delete(address);
+    }
+  }
+
+  #replace(uid: string, next: Map<string, Candidate>): void {
+    for (const previous of this.#candidatesOf.get(uid) ?? []) {
+      const candidate = next.get(previous.address);
+      if (candidate === undefined) this.#claim(previous.address, uid, undefined);
+      else if (isDeepStrictEqual(candidate, previous)) next.set(previous.address, previous);
+      else {
+        const identity = same(previous.identity, candidate.identity);
+        next.set(previous.address, { ...candidate, identity });
+      }
+    }
+    for (const candidate of next.values()) this.#claim(candidate.address, uid, candidate);
+    if (next.size === 0) this.#candidatesOf.delete(uid);
+    else this.#candidatesOf.set(uid, [...next.values()]);
+  }
+
+  /** The one candidate of this object for the address, or none: claims of others are never touched. */
+  #claim(address: string, uid: string, candidate: Candidate | undefined): void {
+    const holding = this.#holdings.get(address) ?? { candidates: [], revision: 0 };
+    if (candidate !== undefined && holding.candidates.includes(candidate)) return;
+    const previousOwner = this.identityOf(address);
+    const previousRevision = this.revisionOf(address);
+
+    const candidates = holding.candidates.filter((other) => other.uid !== uid);
+    if (candidate !== undefined) candidates.push(candidate);
+    holding.candidates = candidates.toSorted(byPrecedence);
+    this.#holdings.set(address, holding);
+    this.#lost.delete(address);
+    if (candidates.length === 0) this.#lost.set(address, this.#now());
+
+    const changed = !isDeepStrictEqual(this.identityOf(address), previousOwner);
+    holding.revision = changed ? ++this.#revision : previousRevision;
+  }
+}
+
+/** The smaller UID decides last, so that equals do not take turns. */
+function byPrecedence(a: Candidate, b: Candidate): number {
+  return (
+    a.rank - b.rank ||
+    Number(a.deleting ?? false) - Number(b.deleting ?? false) ||
+    (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0) ||
+    (a.uid < b.uid ? -1 : Number(a.uid > b.uid))
+  );
+}
+
+/** The known one where both say the same, so that what did not change stays the same object. */
+function same(known: Identity | undefined, identity: Identity): Identity {
+  return known !== undefined && isDeepStrictEqual(known, identity) ? known : identity;
+}
+
+/** Keys at the front of a map in the order of time: those up to `untilMs`, and those too many. */
+function* outdated(
+  timesMs: ReadonlyMap<string, number>,
+  untilMs: number,
+  entriesMax: number,
+): Iterable<string> {
+  for (const [key, timeMs] of timesMs) {
+    if (timeMs > untilMs && timesMs.size <= entriesMax) return;
+    yield key;
+  }
+}

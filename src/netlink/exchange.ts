@@ -1,0 +1,131 @@
+import { constants } from 'node:os';
+import {
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_HDR_BYTES,
+  NLMSG_HDR_WORDS,
+  NLMSG_NOOP,
+  NLMSG_OVERRUN,
+  NLM_F_DUMP_INTR,
+} from './constants.ts';
+import { NetlinkError } from './error.ts';
+
+const { EAGAIN, EINTR, EMSGSIZE, EPROTO, ETIMEDOUT } = constants.errno;
+
+/** Carries datagrams between us and the kernel; both calls return a length, or -errno. */
+export interface Transport {
+  /** Where receive() puts a datagram. */
+  readonly buffer: ArrayBuffer;
+  readonly portId: number;
+  send(request: Uint8Array): number;
+  receive(): number;
+}
+
+/**
+ * Takes one message: `words` from `start` (behind its nlmsghdr) up to `end`. False when it is
+ * malformed.
+ */
+export type MessageVisitor = (words: Uint32Array, start: number, end: number) => boolean;
+
+export interface ExchangeResult {
+  /** Messages dropped: those the visitor refused, and datagrams whose framing was lost. */
+  readonly malformed: number;
+  /** The kernel said that the answer is not consistent (NLM_F_DUMP_INTR, NLMSG_OVERRUN). */
+  readonly interrupted: boolean;
+}
+
+/**
+ * Sends one request and visits its answer up to NLMSG_DONE, or to the NLMSG_ERROR that ends it
+ * (0 is an acknowledgement). Messages of other requests are passed over.
+ *
+ * Throws a NetlinkError when the kernel refuses, when a datagram was cut off, and when the end does
+ * not come in time; the transport is of no use after that, for what is still queued belongs to the
+ * failed exchange.
+ */
+export function exchange(options: {
+  readonly operation: string;
+  readonly transport: Transport;
+  readonly request: Uint8Array;
+  readonly sequence: number;
+  /** Type of the messages to visit; others are passed over. */
+  readonly answerType: number;
+  readonly visit: MessageVisitor;
+  readonly timeoutMs: number;
+  readonly now?: () => number;
+}): ExchangeResult {
+  const { operation, transport, request, timeoutMs, now = () => performance.now() } = options;
+  const fail = (errno: number) => new NetlinkError(operation, errno);
+
+  const sent = transport.send(request);
+  if (sent < 0) throw fail(-sent);
+
+  const words = new Uint32Array(transport.buffer);
+  const deadlineMs = now() + timeoutMs;
+  const walk = { ...options, words, malformed: 0, interrupted: false, errno: 0 };
+  for (let ended = false; !ended;) {
+    if (now() > deadlineMs) throw fail(ETIMEDOUT);
+    const bytes = transport.receive();
+    if (bytes === -EINTR) continue;
+    if (bytes === -EAGAIN) throw fail(ETIMEDOUT);
+    if (bytes < 0) throw fail(-bytes);
+    // As long as the buffer means cut off: with MSG_TRUNC unset recv() says no more than that.
+    if (bytes === 0 || bytes >= transport.buffer.byteLength) throw fail(EMSGSIZE);
+    ended = walkDatagram(walk, bytes);
+  }
+  if (walk.errno !== 0) throw fail(walk.errno);
+  return { malformed: walk.malformed, interrupted: walk.interrupted };
+}
+
+interface Walk {
+  readonly words: Uint32Array;
+  readonly transport: Transport;
+  readonly sequence: number;
+  readonly answerType: number;
+  readonly visit: MessageVisitor;
+  malformed: number;
+  interrupted: boolean;
+  errno: number;
+}
+
+/** Visits the messages of one datagram of `bytes`; true when the exchange has ended. */
+function walkDatagram(walk: Walk, bytes: number): boolean {
+  const { words, sequence, answerType, visit } = walk;
+  const { portId } = walk.transport;
+  const total = bytes >>> 2;
+  for (let at = 0; at + NLMSG_HDR_WORDS <= total;) {
+    const length = words[at]!;
+    // Checked before any arithmetic on it: rounding up 0xffffffff wraps to 0, and the loop would
+    // never end. Framing is lost, so the rest of the datagram is of no use.
+    if (length < NLMSG_HDR_BYTES || length > bytes - at * 4) {
+      walk.malformed++;
+      return false;
+    }
+    const end = at + ((length + 3) >>> 2);
+    if (end > total) {
+      walk.malformed++;
+      return false;
+    }
+    if (words[at + 2] === sequence && words[at + 3] === portId) {
+      const type = words[at + 1]! & 0xffff;
+      if (((words[at + 1]! >>> 16) & NLM_F_DUMP_INTR) !== 0) walk.interrupted = true;
+      if (type === answerType) {
+        if (!visit(words, at + NLMSG_HDR_WORDS, end)) walk.malformed++;
+      } else if (type === NLMSG_DONE || type === NLMSG_ERROR) {
+        walk.errno = endingErrno(words, at + NLMSG_HDR_WORDS, end, type);
+        return true;
+      } else if (type === NLMSG_OVERRUN) {
+        walk.interrupted = true;
+      } else if (type !== NLMSG_NOOP) {
+        // A message this build does not know: passed over, as netlink means it.
+      }
+    }
+    at = end;
+  }
+  return false;
+}
+
+/** NLMSG_ERROR carries a negative errno or 0; NLMSG_DONE may carry one, or nothing. */
+function endingErrno(words: Uint32Array, start: number, end: number, type: number): number {
+  if (end > start) return -(words[start]! | 0);
+  return type === NLMSG_ERROR ? EPROTO : 0;
+}

@@ -1,0 +1,178 @@
+import { ValueType, type Attributes, type HrTime } from '@opentelemetry/api';
+import { emptyResource } from '@opentelemetry/resources';
+import {
+  AggregationTemporality,
+  DataPointType,
+  type CollectionResult,
+  type DataPoint,
+  type MetricProducer,
+  type SumMetricData,
+} from '@opentelemetry/sdk-metrics';
+import type { Publication, Series } from '../connections/series.ts';
+import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
+
+/** Use and limit of the kernel's table; the limit is undefined while it is unknown. */
+export interface ConntrackTable {
+  readonly entries: number;
+  readonly limit: number | undefined;
+}
+
+/**
+ * The live data point of one series, the same object from publication to publication: at 100,000
+ * series new ones would cost more than all the rest of a publication.
+ *
+ * `endTime` is the time of the snapshot, not of the collection: that is when the value was true. A
+ * collector that gets the same snapshot twice can see that it is the same.
+ */
+export class ConnectionPoint implements DataPoint<number> {
+  readonly attributes: Attributes;
+  readonly startTime: HrTime;
+  /** When the series was first published, in ms since the epoch. */
+  readonly publishedAtMs: number;
+  endTime: HrTime;
+  value = 0;
+
+  constructor(attributes: Attributes, startTime: HrTime, publishedAtMs: number) {
+    this.attributes = attributes;
+    this.startTime = startTime;
+    this.publishedAtMs = publishedAtMs;
+    this.endTime = startTime;
+  }
+}
+
+interface SeriesPoints {
+  readonly opened: ConnectionPoint;
+  readonly closed: ConnectionPoint;
+  readonly active: Map<string, ConnectionPoint>;
+}
+
+/**
+ * The ledger as OpenTelemetry sees it. A MetricProducer, because it is the one way into the SDK on
+ * which a series can end: instruments keep every attribute set for ever, and fold all above 2,000
+ * into one (Metrics SDK specification, "MetricProducer": bridges for pre-processed data).
+ *
+ * Temporality is cumulative, with a start time per series. Collecting is handing over what the last
+ * publication made: it does no work, cannot fail, and before the first publication gives nothing.
+ */
+export class ConnectionProducer implements MetricProducer {
+  readonly #scope: { readonly name: string; readonly version: string };
+  readonly #tableAttributes: Attributes;
+  /** Weak, so that the points of an ended series go with it. */
+  readonly #points = new WeakMap<Series<Attributes>, SeriesPoints>();
+  #firstTakenAt: HrTime | undefined;
+  #takenAtMs = Number.NEGATIVE_INFINITY;
+  #active: readonly ConnectionPoint[] = [];
+  #metrics: SumMetricData[] = [];
+
+  constructor({ nodeName, version }: { readonly nodeName: string; readonly version: string }) {
+    this.#scope = { name: SCOPE_NAME, version };
+    this.#tableAttributes = { [ATTRIBUTE.node]: nodeName };
+  }
+
+  /** When the published snapshot was taken, in ms since the epoch; -Infinity before the first one. */
+  get takenAtMs(): number {
+    return this.#takenAtMs;
+  }
+
+  /** Connections in the table as of the last publication: one point a series and state. */
+  get active(): readonly DataPoint<number>[] {
+    return this.#active;
+  }
+
+  /**
+   * Takes the state of the ledger after a snapshot. The arrays are new each time: a push that is
+   * under way goes on with those it was given.
+   */
+  publish(publication: Publication<Attributes>, table: ConntrackTable): void {
+    const takenAt = toHrTime(publication.takenAtMs);
+    this.#firstTakenAt ??= takenAt;
+    const tableTimes = { startTime: this.#firstTakenAt, endTime: takenAt };
+    const opened: ConnectionPoint[] = [];
+    const closed: ConnectionPoint[] = [];
+    const active: ConnectionPoint[] = [];
+    for (const series of publication.series) {
+      const points = this.#pointsOf(series);
+      opened.push(update(points.opened, series.opened, takenAt));
+      closed.push(update(points.closed, series.closed, takenAt));
+      for (const [state, connections] of series.active) {
+        let point = points.active.get(state);
+        if (point === undefined) {
+          point = activePoint(points.opened, state);
+          points.active.set(state, point);
+        }
+        active.push(update(point, connections, takenAt));
+      }
+    }
+    this.#takenAtMs = publication.takenAtMs;
+    this.#active = active;
+    this.#metrics = [
+      sum(METRIC.connection, opened, { isMonotonic: true }),
+      sum(METRIC.connectionClosed, closed, { isMonotonic: true }),
+      sum(METRIC.connectionActive, active, { isMonotonic: false }),
+      sum(METRIC.conntrackEntries, this.#tablePoints(table.entries, tableTimes), {
+        isMonotonic: false,
+      }),
+      sum(METRIC.conntrackLimit, this.#tablePoints(table.limit, tableTimes), {
+        isMonotonic: false,
+      }),
+    ].filter(({ dataPoints }) => dataPoints.length > 0);
+  }
+
+  async collect(): Promise<CollectionResult> {
+    const scopeMetrics =
+      this.#metrics.length > 0 ? [{ scope: this.#scope, metrics: this.#metrics }] : [];
+    // The reader puts the MeterProvider's resource in the place of this one.
+    return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
+  }
+
+  #pointsOf(series: Series<Attributes>): SeriesPoints {
+    let points = this.#points.get(series);
+    if (points === undefined) {
+      const startTime = toHrTime(series.startTimeMs);
+      points = {
+        opened: new ConnectionPoint(series.labels, startTime, series.publishedAtMs),
+        closed: new ConnectionPoint(series.labels, startTime, series.publishedAtMs),
+        active: new Map(),
+      };
+      this.#points.set(series, points);
+    }
+    return points;
+  }
+
+  #tablePoints(
+    value: number | undefined,
+    times: { readonly startTime: HrTime; readonly endTime: HrTime },
+  ): DataPoint<number>[] {
+    return value === undefined ? [] : [{ attributes: this.#tableAttributes, ...times, value }];
+  }
+}
+
+function activePoint(sibling: ConnectionPoint, state: string): ConnectionPoint {
+  const attributes = { ...sibling.attributes, [ATTRIBUTE.state]: state };
+  return new ConnectionPoint(attributes, sibling.startTime, sibling.publishedAtMs);
+}
+
+function update(point: ConnectionPoint, value: number, takenAt: HrTime): ConnectionPoint {
+  point.value = value;
+  point.endTime = takenAt;
+  return point;
+}
+
+function sum(
+  metric: MetricName,
+  dataPoints: DataPoint<number>[],
+  { isMonotonic }: { readonly isMonotonic: boolean },
+): SumMetricData {
+  return {
+    descriptor: { ...metric, valueType: ValueType.INT },
+    dataPointType: DataPointType.SUM,
+    aggregationTemporality: AggregationTemporality.CUMULATIVE,
+    isMonotonic,
+    dataPoints,
+  };
+}
+
+function toHrTime(epochMs: number): HrTime {
+  const seconds = Math.trunc(epochMs / 1000);
+  return [seconds, Math.trunc((epochMs - seconds * 1000) * 1e6)];
+}

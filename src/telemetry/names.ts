@@ -1,0 +1,144 @@
+/**
+ * Every metric and attribute name of khan, once. A name is an interface that dashboards and alerts
+ * stand on: what is here is what leaves the program on both exporters.
+ */
+
+/** The instrumentation scope of everything khan measures. */
+export const SCOPE_NAME = 'khan';
+
+export interface MetricName {
+  readonly name: string;
+  /** UCUM; a unit in braces is an annotation. */
+  readonly unit: string;
+  readonly description: string;
+}
+
+export const METRIC = {
+  connection: {
+    name: 'khan_connection',
+    unit: '{connection}',
+    description: 'Connections opened since the agent began, each counted once, when first seen',
+  },
+  connectionClosed: {
+    name: 'khan_connection_closed',
+    unit: '{connection}',
+    description: 'Of the connections counted as opened, those that have left the table',
+  },
+  connectionActive: {
+    name: 'khan_connection_active',
+    unit: '{connection}',
+    description: 'Connections in the table now, by state',
+  },
+  conntrackEntries: {
+    name: 'khan_conntrack_entries',
+    unit: '{entry}',
+    description: 'Entries in the connection tracking table of this network namespace',
+  },
+  conntrackLimit: {
+    name: 'khan_conntrack_limit',
+    unit: '{entry}',
+    description: 'Entries that the connection tracking table may hold (nf_conntrack_max)',
+  },
+  agentCycles: {
+    name: 'khan_agent_cycles',
+    unit: '{cycle}',
+    description: 'Cycles of the agent, from dump to published series, by result',
+  },
+  agentCycleDuration: {
+    name: 'khan_agent_cycle_duration',
+    unit: 's',
+    description: 'Duration of a cycle, from dump to published series',
+  },
+  agentDumpDuration: {
+    name: 'khan_agent_dump_duration',
+    unit: 's',
+    description: 'Duration of the dump inside a cycle: the time the kernel and the reader take',
+  },
+  agentDumpsRepeated: {
+    name: 'khan_agent_dumps_repeated',
+    unit: '{dump}',
+    description:
+      'Dumps thrown away and repeated, because they were cut off or the table was resized',
+  },
+  agentMalformedMessages: {
+    name: 'khan_agent_malformed_messages',
+    unit: '{message}',
+    description: 'Netlink messages that were skipped because they could not be decoded',
+  },
+  agentExcludedEntries: {
+    name: 'khan_agent_excluded_entries',
+    unit: '{entry}',
+    description: 'Entries of the last snapshot that the exclude setting left out',
+  },
+  agentEdges: {
+    name: 'khan_agent_edges',
+    unit: '{edge}',
+    description: 'Edges of the last snapshot',
+  },
+  agentSeries: {
+    name: 'khan_agent_series',
+    unit: '{series}',
+    description: 'Attribute sets that are published now',
+  },
+  agentOverflowEdges: {
+    name: 'khan_agent_overflow_edges',
+    unit: '{edge}',
+    description: 'Edges that are folded into overflow series now',
+  },
+  mappingUp: {
+    name: 'khan_mapping_up',
+    unit: '',
+    description: '1 when the last question to the source of identities was answered, else 0',
+  },
+  mappingUnresolvedAddresses: {
+    name: 'khan_mapping_unresolved_addresses',
+    unit: '{address}',
+    description: 'Addresses of the last snapshot that nobody owns, as far as known now',
+  },
+} as const satisfies Record<string, MetricName>;
+
+export const ATTRIBUTE = {
+  node: 'node',
+  sourceType: 'src_type',
+  sourceAddress: 'src_ip',
+  sourceNamespace: 'src_ns',
+  sourceApp: 'src_app',
+  sourceName: 'src_name',
+  destinationType: 'dst_type',
+  destinationAddress: 'dst_ip',
+  destinationNamespace: 'dst_ns',
+  destinationApp: 'dst_app',
+  destinationName: 'dst_name',
+  destinationPort: 'dst_port',
+  transport: 'transport',
+  primary: 'primary',
+  state: 'state',
+  /** Of khan_agent_cycles: `success` or `failure`. */
+  result: 'result',
+  /** Metrics SDK specification, "Overflow attribute". */
+  overflow: 'otel.metric.overflow',
+  /** Of the resource; still incubating in the semantic conventions. */
+  hostName: 'host.name',
+} as const;
+
+/** The page of the original project, GET /khan: its one metric and its labels, in its order. */
+export const ORIGINAL = {
+  name: 'khan_connection',
+  description: METRIC.connectionActive.description,
+  labels: [
+    ATTRIBUTE.node,
+    ATTRIBUTE.sourceType,
+    ATTRIBUTE.sourceAddress,
+    ATTRIBUTE.sourceNamespace,
+    ATTRIBUTE.sourceApp,
+    ATTRIBUTE.sourceName,
+    ATTRIBUTE.destinationType,
+    ATTRIBUTE.destinationAddress,
+    ATTRIBUTE.destinationNamespace,
+    ATTRIBUTE.destinationApp,
+    ATTRIBUTE.destinationName,
+    ATTRIBUTE.destinationPort,
+    ATTRIBUTE.transport,
+    ATTRIBUTE.state,
+  ],
+} as const;

@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Attributes } from '@opentelemetry/api';
+import type { DataPoint } from '@opentelemetry/sdk-metrics';
+import type { Log } from '../runtime/log.ts';
+import { ORIGINAL } from './names.ts';
+import { RenderedPage, answer } from './rendered-page.ts';
+
+interface Options {
+  /** `active`: connections in the table now, one point a series and state. */
+  readonly producer: { readonly active: Iterable<DataPoint<number>> };
+  readonly log: Log;
+}
+
+/** GET /khan: the page of the original project, for dashboards that were written for it. */
+export class OriginalPage {
+  readonly #producer: Options['producer'];
+  readonly #log: Log;
+
+  constructor({ producer, log }: Options) {
+    this.#producer = producer;
+    this.#log = log;
+  }
+
+  /** Answers one scrape; a failure is logged and answered with 500, never thrown. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await answer({ request, response }, this.#render(), this.#log);
+  }
+
+  async #render(): Promise<RenderedPage> {
+    return new RenderedPage(renderOriginal(this.#producer.active));
+  }
+}
+
+/**
+ * All labels stand on every line, empty where there is no value. Series that differ in anything else
+ * (`primary`) are one line, and what has no connection has no line.
+ */
+function renderOriginal(active: Iterable<DataPoint<number>>): string {
+  const connections = new Map<string, number>();
+  for (const { attributes, value } of active) {
+    if (value === 0) continue;
+    const line = originalLabels(attributes);
+    connections.set(line, (connections.get(line) ?? 0) + value);
+  }
+  let text = `# HELP ${ORIGINAL.name} ${ORIGINAL.description}\n# TYPE ${ORIGINAL.name} gauge\n`;
+  for (const [labels, count] of connections) text += `${ORIGINAL.name}{${labels}} ${count}\n`;
+  return text;
+}
+
+function originalLabels(attributes: Attributes): string {
+  return ORIGINAL.labels.map((label) => `${label}="${escape(attributes[label] ?? '')}"`).join(',');
+}
+
+/** Prometheus exposition formats, "Text-based format": three characters are escaped in label values. */
+function escape(value: Attributes[string]): string {
+  return String(value).replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+}

@@ -1,0 +1,51 @@
+import { Failure } from '../../src/runtime/failure.ts';
+import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
+import { benchCycle } from './cycle.ts';
+
+/** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
+
+const SCENARIOS = { cycle: benchCycle };
+
+const settings = {
+  scenario: choice({
+    choices: ['cycle'],
+    default: 'cycle',
+    description: 'cycle: from dump to published series, against a bare discard of the same dump',
+  }),
+  entries: integer({
+    default: 262_144,
+    min: 1,
+    max: 4_000_000,
+    description: 'Entries in the table, written into a network namespace of the benchmark',
+  }),
+  edges: integer({
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    description: 'Edges that the entries belong to',
+  }),
+  rounds: integer({
+    default: 9,
+    min: 1,
+    max: 1000,
+    description: 'Rounds; each measures the baseline and the scenario, and the median is reported',
+  }),
+  json: flag({ description: 'Print JSON lines instead of a table' }),
+} as const;
+
+const argv = process.argv.slice(2);
+if (argv.includes('--help')) {
+  process.stdout.write(`Usage: npm run bench -- [options]\n\n${settingsHelp(settings)}`);
+} else {
+  try {
+    const { scenario, json, ...size } = readSettings(settings, argv, process.env);
+    const results = await SCENARIOS[scenario](size);
+    if (json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
+    // oxlint-disable-next-line no-console -- the table is what was asked for
+    else console.table(results);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = error.exitCode;
+  }
+}

@@ -1,0 +1,17 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { ConntrackTable } from '../../src/conntrack/table.ts';
+import { enterNetworkNamespace } from '../../src/netlink/socket.ts';
+
+/**
+ * The floor: a thread that dumps the table and throws every message away. Answers each message with
+ * the milliseconds that the dump took.
+ */
+enterNetworkNamespace(workerData as string);
+const table = new ConntrackTable();
+const discard = () => true;
+
+parentPort?.on('message', () => {
+  const began = performance.now();
+  table.dump(discard);
+  parentPort?.postMessage(performance.now() - began);
+});

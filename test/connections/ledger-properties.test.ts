@@ -1,0 +1,378 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import t from 'tap';
+import type { Edge } from '../../src/connections/edge.ts';
+import { parseExclude } from '../../src/connections/exclude.ts';
+import { Ledger } from '../../src/connections/ledger.ts';
+import type { Series } from '../../src/connections/series.ts';
+import { stateName } from '../../src/conntrack/state.ts';
+import type { Identity } from '../../src/inventory/identity.ts';
+import { SimulatedTable, type Route, type Row } from '../builders/simulated-table.ts';
+
+const NODE = 'node-a';
+const LOCAL = '10.0.0.1';
+const SERIES_TTL_MS = 60_000;
+const TCP = 6;
+const UDP = 17;
+
+const SOURCES = [LOCAL, '10.1.0.1', '10.1.0.2', '198.51.100.7'];
+const ROUTES: readonly Route[] = [
+  ...SOURCES.flatMap((source, at) => [
+    { source, destination: '10.96.0.1', backend: '10.2.0.1', port: 80, backendPort: 8080 },
+    { source, destination: '10.96.0.1', backend: '10.2.0.2', port: 80, sourceTranslated: at > 2 },
+    { source, destination: '10.2.0.1', port: 9000 + at, protocol: UDP },
+    { source, destination: '127.0.0.1', port: 80 },
+  ]),
+  { source: 'fd00::7', destination: 'fd00::8', port: 80 },
+];
+const ADDRESSES = [...SOURCES, 'fd00::7', 'fd00::8', '10.96.0.1', '10.2.0.1', '10.2.0.2'];
+const OWNERS: readonly (Identity | undefined)[] = [
+  undefined,
+  { type: 'pod', name: 'web', node: NODE },
+  { type: 'pod', name: 'api', node: 'node-b' },
+  { type: 'service', name: 'shop' },
+];
+
+const anyRoute = fc.constantFrom(...ROUTES);
+const anyStep = fc.record({
+  afterMs: fc.integer({ min: 1, max: 50_000 }),
+  restart: fc.nat(14).map((roll) => roll === 0),
+  opens: fc.array(
+    fc.record({ route: anyRoute, count: fc.integer({ min: 1, max: 9 }), slot: fc.constantFrom(1, 3, 7, 11) }),
+    { maxLength: 6 },
+  ),
+  closes: fc.array(fc.record({ route: anyRoute, count: fc.integer({ min: 1, max: 12 }) }), { maxLength: 10 }),
+  flashes: fc.array(anyRoute, { maxLength: 2 }),
+  renames: fc.array(
+    fc.record({ address: fc.constantFrom(...ADDRESSES), owner: fc.constantFrom(...OWNERS) }),
+    { maxLength: 2 },
+  ),
+});
+
+type Step = typeof anyStep extends fc.Arbitrary<infer S> ? S : never;
+
+const anyHistory = fc.array(anyStep, { maxLength: 25 });
+
+interface Labels {
+  readonly source: string;
+  readonly destination: string;
+  readonly port: number | undefined;
+  readonly primary: boolean;
+}
+
+/** Neither the transport nor the backend: edges share series. */
+function describe({ source, destination, port, primary }: Edge): Labels {
+  return {
+    source: source.identity?.name ?? source.address,
+    destination: destination.identity?.name ?? destination.address,
+    port,
+    primary,
+  };
+}
+
+/** The same from the outside: written down a second time, with the rule of the design's words. */
+function labelsOf(route: Route, owners: ReadonlyMap<string, Identity | undefined>): Labels {
+  const nameOf = (address: string) =>
+    owners.get(address)?.name ?? (address === LOCAL ? NODE : address);
+  const nodeOf = (address: string) => (address === LOCAL ? NODE : owners.get(address)?.node);
+  const source = nodeOf(route.source);
+  const server = nodeOf(route.backend ?? route.destination);
+  let primary = source === NODE;
+  if (source === undefined) {
+    primary = server === NODE || server === undefined || route.sourceTranslated === true;
+  }
+  return {
+    source: nameOf(route.source),
+    destination: nameOf(route.destination),
+    port: route.port,
+    primary,
+  };
+}
+
+interface Told {
+  readonly takenAtMs: number;
+  readonly baseline: boolean;
+  /** Those that say anything, and are not left out. */
+  readonly rows: readonly (Row & { readonly key: string; readonly labels: Labels })[];
+  readonly series: readonly Series<object>[];
+  readonly ledger: Ledger<object>;
+}
+
+/** Plays the steps, and tells after each commit what was true and what the ledger says. */
+function* play(steps: readonly Step[], seriesMax: number) {
+  const table = new SimulatedTable();
+  const owners = new Map<string, Identity | undefined>();
+  const ledger = new Ledger<object>({
+    nodeName: NODE,
+    seriesMax,
+    seriesTtlMs: SERIES_TTL_MS,
+    exclude: [parseExclude('127.0.0.0/8')],
+    describe,
+    describeOverflow: (primary) => ({ overflow: true, primary }),
+  });
+  let takenAtMs = 1_000_000;
+  for (const { afterMs, restart, opens, closes, flashes, renames } of steps) {
+    takenAtMs += afterMs;
+    for (const { route, ...what } of opens) table.open(route, what);
+    for (const { route, count } of closes) table.close(route, { count });
+    for (const route of flashes) table.flash(route);
+    if (restart) table.restart();
+    for (const { address, owner } of renames) owners.set(address, owner);
+
+    const snapshot = table.snapshot(takenAtMs, [LOCAL]);
+    Array.from(ledger.begin(snapshot));
+    Array.from(ledger.rename((address) => owners.get(address)));
+    const series = [...ledger.commit().series];
+    const rows = table.rows
+      .filter(({ route, slots, opened, closed }) => {
+        return route.destination !== '127.0.0.1' && slots.length + opened + closed > 0;
+      })
+      .map((row) => {
+        const labels = labelsOf(row.route, owners);
+        return { ...row, labels, key: JSON.stringify(labels) };
+      });
+    yield { takenAtMs, baseline: snapshot.baseline, rows, series, ledger } satisfies Told;
+  }
+}
+
+interface Expected {
+  labels: Labels;
+  startTimeMs: number;
+  publishedAtMs: number;
+  opened: number;
+  closed: number;
+  active: Record<string, number>;
+}
+
+/** The ledger without bounds, as plainly as it can be said. */
+class Model {
+  readonly #series = new Map<string, Expected & { seenAtMs: number }>();
+  #lastTakenAtMs: number | undefined;
+
+  enter({ takenAtMs, rows }: Told): Expected[] {
+    for (const { active } of this.#series.values()) {
+      for (const state of Object.keys(active)) active[state] = 0;
+    }
+    for (const [key, { seenAtMs }] of this.#series) {
+      const isSeen = rows.some(
+        (row) => row.key === key && row.slots.length + row.opened + row.closed > 0,
+      );
+      if (!isSeen && takenAtMs - seenAtMs >= SERIES_TTL_MS) this.#series.delete(key);
+    }
+    for (const { key, labels, route, opened, closed, slots } of rows) {
+      const series = this.#series.get(key) ?? {
+        labels,
+        startTimeMs: this.#lastTakenAtMs ?? takenAtMs,
+        publishedAtMs: takenAtMs,
+        opened: 0,
+        closed: 0,
+        active: {},
+        seenAtMs: takenAtMs,
+      };
+      this.#series.set(key, series);
+      series.opened += opened;
+      series.closed += closed;
+      series.seenAtMs = takenAtMs;
+      for (const slot of slots) {
+        const state = stateName(route.protocol ?? TCP, slot);
+        series.active[state] = (series.active[state] ?? 0) + 1;
+      }
+    }
+    this.#lastTakenAtMs = takenAtMs;
+    return [...this.#series.values()];
+  }
+}
+
+const byLabels = (a: { labels: object }, b: { labels: object }) =>
+  JSON.stringify(a.labels).localeCompare(JSON.stringify(b.labels));
+
+type Check = (told: Told) => void;
+
+/** `newCheck` makes the check of one history. */
+function assertAlways(
+  newCheck: () => Check,
+  { seriesMax = 1_000, histories = anyHistory } = {},
+): void {
+  const property = fc.property(histories, (steps) => {
+    const check = newCheck();
+    for (const told of play(steps, seriesMax)) check(told);
+  });
+  fc.assert(property, { numRuns: 300 });
+}
+
+function sum<T>(items: Iterable<T>, of: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += of(item);
+  return total;
+}
+
+function activeOf({ active }: Series<object>): number {
+  return sum(active.values(), (connections) => connections);
+}
+
+function isOverflow({ labels }: Series<object>): boolean {
+  return 'overflow' in labels;
+}
+
+t.test('with room for all, the ledger says what the plain model says', async (t) => {
+  assertAlways(() => {
+    const model = new Model();
+    return (told) => {
+      const published = told.series.map((series) => ({
+        ...series,
+        active: Object.fromEntries(series.active),
+      }));
+      const expected = model.enter(told);
+      assert.deepEqual(published.toSorted(byLabels), expected.toSorted(byLabels));
+    };
+  });
+  t.pass();
+});
+
+t.test('opened − closed is the change of active, whatever is renamed', async (t) => {
+  const first = { afterMs: 1, restart: false, opens: [], closes: [], flashes: [], renames: [] };
+  const histories = anyHistory.map((steps) => [
+    first,
+    ...steps.map((step) => ({ ...step, restart: false })),
+  ]);
+  for (const seriesMax of [1_000, 3]) {
+    const newCheck = (): Check => {
+      const everSeen = new Set<Series<object>>();
+      return ({ series }) => {
+        for (const one of series) everSeen.add(one);
+        const balance = sum(everSeen, ({ opened, closed }) => opened - closed);
+        assert.equal(balance, sum(series, activeOf));
+      };
+    };
+    assertAlways(newCheck, { seriesMax, histories });
+  }
+  t.pass();
+});
+
+for (const seriesMax of [0, 1, 3, 6]) {
+  t.test(
+    `with ${seriesMax} series at most, every increment is in one series, for ever`,
+    async (t) => {
+      assertAlways(
+        () => {
+          const counted = new Map<Series<object>, { opened: number; closed: number }>();
+          const expected = { opened: 0, closed: 0 };
+          let live: ReadonlySet<Series<object>> = new Set();
+          return ({ rows, series }) => {
+            expected.opened += sum(rows, ({ opened }) => opened);
+            expected.closed += sum(rows, ({ closed }) => closed);
+            for (const one of series) {
+              const before = counted.get(one) ?? { opened: 0, closed: 0 };
+              assert.ok(live.has(one) || !counted.has(one), 'an ended series came back');
+              assert.ok(
+                one.opened >= before.opened && one.closed >= before.closed,
+                'a counter fell',
+              );
+              counted.set(one, { opened: one.opened, closed: one.closed });
+            }
+            live = new Set(series);
+            for (const [one, { opened, closed }] of counted) {
+              assert.deepEqual(
+                [one.opened, one.closed],
+                [opened, closed],
+                'an ended series counted',
+              );
+            }
+            assert.equal(
+              sum(counted.values(), ({ opened }) => opened),
+              expected.opened,
+            );
+            assert.equal(
+              sum(counted.values(), ({ closed }) => closed),
+              expected.closed,
+            );
+          };
+        },
+        { seriesMax },
+      );
+      t.pass();
+    },
+  );
+
+  t.test(`with ${seriesMax} series at most, each shows all its connections or none`, async (t) => {
+    assertAlways(
+      () =>
+        ({ rows, series, ledger }) => {
+          const own = new Map(
+            series
+              .filter((one) => !isOverflow(one))
+              .map((one) => [JSON.stringify(one.labels), one]),
+          );
+          assert.ok(own.size <= seriesMax);
+          for (const [key, one] of own) {
+            const connections = rows.filter((row) => row.key === key).flatMap(({ slots }) => slots);
+            assert.equal(activeOf(one), connections.length);
+          }
+          const folded = rows.filter(({ key, slots }) => slots.length > 0 && !own.has(key));
+          for (const primary of [true, false]) {
+            const overflow = series.find(
+              (one) => isOverflow(one) && 'primary' in one.labels && one.labels.primary === primary,
+            );
+            const connections = folded.filter(({ labels }) => labels.primary === primary);
+            assert.equal(
+              overflow ? activeOf(overflow) : 0,
+              sum(connections, ({ slots }) => slots.length),
+            );
+          }
+          assert.equal(
+            new Set(series.map(({ labels }) => JSON.stringify(labels))).size,
+            series.length,
+          );
+          assert.equal(ledger.size.series, series.length);
+          assert.equal(ledger.size.overflowEdges, folded.length);
+          assert.equal(
+            ledger.size.edges,
+            sum(rows, ({ slots }) => Math.min(1, slots.length)),
+          );
+        },
+      { seriesMax },
+    );
+    t.pass();
+  });
+
+  t.test(`with ${seriesMax} series at most, the largest have them`, async (t) => {
+    assertAlways(
+      () =>
+        ({ rows, series }) => {
+          const own = series.filter((one) => !isOverflow(one));
+          const keys = new Set(own.map(({ labels }) => JSON.stringify(labels)));
+          const folded = Map.groupBy(rows, ({ key }) => key);
+          for (const [key, edges] of folded) {
+            const connections = sum(edges, ({ slots }) => slots.length);
+            if (keys.has(key) || connections === 0) continue;
+            assert.equal(own.length, seriesMax, 'there was room');
+            for (const one of own) assert.ok(connections <= 2 * activeOf(one));
+          }
+        },
+      { seriesMax },
+    );
+    t.pass();
+  });
+
+  t.test(`with ${seriesMax} series at most, each starts when it was last 0`, async (t) => {
+    assertAlways(
+      () => {
+        const known = new Set<Series<object>>();
+        let lastTakenAtMs: number | undefined;
+        return ({ takenAtMs, series }) => {
+          for (const one of series) {
+            if (known.has(one)) continue;
+            known.add(one);
+            assert.equal(one.startTimeMs, lastTakenAtMs ?? takenAtMs);
+            assert.equal(one.publishedAtMs, takenAtMs);
+          }
+          for (const one of known)
+            assert.ok(!isOverflow(one) || series.includes(one), 'overflow ended');
+          lastTakenAtMs = takenAtMs;
+        };
+      },
+      { seriesMax },
+    );
+    t.pass();
+  });
+}

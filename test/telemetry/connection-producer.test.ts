@@ -1,0 +1,139 @@
+import t from 'tap';
+import {
+  AggregationTemporality,
+  type DataPoint,
+  type MetricData,
+} from '@opentelemetry/sdk-metrics';
+import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
+import { SeriesBuilder, publicationOf } from '../builders/series.ts';
+
+const TABLE = { entries: 7, limit: 262_144 };
+
+function createProducer(): ConnectionProducer {
+  return new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
+}
+
+async function collect(producer: ConnectionProducer): Promise<ReadonlyMap<string, MetricData>> {
+  const { resourceMetrics, errors } = await producer.collect();
+  t.strictSame(errors, []);
+  const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+  return new Map(metrics.map((metric) => [metric.descriptor.name, metric]));
+}
+
+async function pointsOf(producer: ConnectionProducer, name: string): Promise<DataPoint<unknown>[]> {
+  return (await collect(producer)).get(name)?.dataPoints ?? [];
+}
+
+t.test('before the first publication there is nothing', async (t) => {
+  const { resourceMetrics } = await createProducer().collect();
+  t.strictSame(resourceMetrics.scopeMetrics, []);
+});
+
+t.test(
+  'a publication is five cumulative sums of integers with units and descriptions',
+  async (t) => {
+    const producer = createProducer();
+    const series = new SeriesBuilder({ opened: 3, closed: 1, active: { ESTABLISHED: 2 } });
+    producer.publish(publicationOf(1_030_500, series), TABLE);
+    const { resourceMetrics } = await producer.collect();
+    t.strictSame(
+      resourceMetrics.scopeMetrics.map(({ scope }) => scope),
+      [{ name: 'khan', version: '0.1.0' }],
+    );
+    const metrics = await collect(producer);
+    t.strictSame(
+      [...metrics.values()].map((metric) => [
+        metric.descriptor.name,
+        metric.descriptor.unit,
+        'isMonotonic' in metric && metric.isMonotonic,
+        metric.dataPoints.map(({ value }) => value),
+      ]),
+      [
+        ['khan_connection', '{connection}', true, [3]],
+        ['khan_connection_closed', '{connection}', true, [1]],
+        ['khan_connection_active', '{connection}', false, [2]],
+        ['khan_conntrack_entries', '{entry}', false, [7]],
+        ['khan_conntrack_limit', '{entry}', false, [262_144]],
+      ],
+    );
+    for (const { aggregationTemporality, descriptor } of metrics.values()) {
+      t.equal(aggregationTemporality, AggregationTemporality.CUMULATIVE);
+      t.equal(descriptor.valueType, 0, 'INT');
+      t.ok(descriptor.description);
+    }
+  },
+);
+
+t.test('a point starts with its series and ends with the snapshot', async (t) => {
+  const producer = createProducer();
+  const series = new SeriesBuilder({ startTimeMs: 1_000_250, opened: 1 });
+  producer.publish(publicationOf(1_030_500, series), TABLE);
+  const [point] = await pointsOf(producer, 'khan_connection');
+  t.strictSame(point?.startTime, [1000, 250_000_000]);
+  t.strictSame(point?.endTime, [1030, 500_000_000]);
+});
+
+t.test('khan_connection_active has one point a state, states at 0 among them', async (t) => {
+  const producer = createProducer();
+  const labels = { node: 'node-a', primary: true };
+  const series = new SeriesBuilder({ labels, active: { ESTABLISHED: 2, TIME_WAIT: 0 } });
+  producer.publish(publicationOf(1_030_000, series), TABLE);
+  t.strictSame(
+    (await pointsOf(producer, 'khan_connection_active')).map(({ attributes, value }) => [
+      attributes,
+      value,
+    ]),
+    [
+      [{ node: 'node-a', primary: true, state: 'ESTABLISHED' }, 2],
+      [{ node: 'node-a', primary: true, state: 'TIME_WAIT' }, 0],
+    ],
+  );
+});
+
+t.test(
+  'a series keeps its points and its attributes from publication to publication',
+  async (t) => {
+    const producer = createProducer();
+    const series = new SeriesBuilder({ opened: 1, active: { ESTABLISHED: 1 } });
+    producer.publish(publicationOf(1_030_000, series), TABLE);
+    const before = await collect(producer);
+    series.opened = 5;
+    series.active.set('TIME_WAIT', 4);
+    producer.publish(publicationOf(1_060_000, series), TABLE);
+    const after = await collect(producer);
+    const opened = after.get('khan_connection')?.dataPoints[0];
+    t.equal(opened, before.get('khan_connection')?.dataPoints[0]);
+    t.equal(opened?.value, 5);
+    t.strictSame(opened?.endTime, [1060, 0]);
+    t.equal(opened?.attributes, series.labels);
+    t.equal(after.get('khan_connection_closed')?.dataPoints[0]?.attributes, series.labels);
+    t.equal(
+      before.get('khan_connection_active')?.dataPoints.length,
+      1,
+      'a push goes on with its own',
+    );
+    t.equal(after.get('khan_connection_active')?.dataPoints.length, 2);
+  },
+);
+
+t.test('an ended series is gone, and one that returns starts anew', async (t) => {
+  const producer = createProducer();
+  producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 7 })), TABLE);
+  producer.publish(publicationOf(1_060_000), TABLE);
+  t.notOk((await collect(producer)).has('khan_connection'), 'no metric without a point');
+  const returned = new SeriesBuilder({ startTimeMs: 1_060_000, opened: 1 });
+  producer.publish(publicationOf(1_090_000, returned), TABLE);
+  const [point] = await pointsOf(producer, 'khan_connection');
+  t.strictSame(point?.startTime, [1060, 0]);
+  t.equal(point?.value, 1);
+});
+
+t.test('the table is told for the node, its limit only when it is known', async (t) => {
+  const producer = createProducer();
+  producer.publish(publicationOf(1_030_000), { entries: 0, limit: undefined });
+  producer.publish(publicationOf(1_060_000), { entries: 3, limit: undefined });
+  t.notOk((await collect(producer)).has('khan_conntrack_limit'));
+  t.strictSame(await pointsOf(producer, 'khan_conntrack_entries'), [
+    { attributes: { node: 'node-a' }, startTime: [1030, 0], endTime: [1060, 0], value: 3 },
+  ]);
+});
