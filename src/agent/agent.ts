@@ -59,7 +59,11 @@ interface Agent extends AsyncDisposable {
   readonly page: PrometheusPage;
 }
 
-function createAgent(options: AgentOptions, otel: OtelSettings): Agent {
+/** The agent without its server: what `runAgent` runs, and what is measured. */
+export function createAgent(
+  options: Pick<AgentOptions, 'settings' | 'version' | 'log'>,
+  otel: OtelSettings,
+): Agent {
   const { settings, version, log } = options;
   const nodeName = settings['node-name'];
   const producer = new ConnectionProducer({ nodeName, version });
@@ -73,10 +77,13 @@ function createAgent(options: AgentOptions, otel: OtelSettings): Agent {
     page,
     log,
   });
-  const snapshots = new SnapshotSource({ netns: settings.netns });
+  const resources = new AsyncDisposableStack();
+  const snapshots = resources.use(new SnapshotSource({ netns: settings.netns }));
+  const names = namesFrom(settings, { resources, log });
+  resources.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const cycle = new Cycle({
     snapshots,
-    names: namesFrom(settings, log),
+    names,
     ledger: new Ledger({
       nodeName,
       seriesMax: settings['series-max'],
@@ -89,24 +96,19 @@ function createAgent(options: AgentOptions, otel: OtelSettings): Agent {
     metrics: new SelfMetrics(telemetry.meter),
     log,
   });
-  return {
-    cycle,
-    producer,
-    page,
-    async [Symbol.asyncDispose]() {
-      await telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS });
-      await snapshots[Symbol.asyncDispose]();
-    },
-  };
+  return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
-function namesFrom(settings: AgentSettings, log: Log): Names {
+function namesFrom(
+  settings: AgentSettings,
+  { resources, log }: { readonly resources: AsyncDisposableStack; readonly log: Log },
+): Names {
   const { 'inventory-file': path, 'controller-url': url, 'node-name': nodeName } = settings;
   if (path !== undefined && url !== undefined) {
     throw new SettingsError(['--inventory-file and --controller-url: only one of them']);
   }
   if (path !== undefined) return new FileNames({ path, log });
-  if (url !== undefined) return new ControllerNames({ url, nodeName, log });
+  if (url !== undefined) return resources.use(new ControllerNames({ url, nodeName, log }));
   return NO_NAMES;
 }
 

@@ -116,7 +116,7 @@ export class AccountBook<Labels extends object> {
     for (const { connections } of this.#admitted.values()) least = Math.min(least, connections);
     const candidates = byConnections(
       this.#overflow.values().filter(({ connections }) => room > 0 || connections > 2 * least),
-    ).reverse();
+    ).toReversed();
     const most = candidates[0]?.connections ?? 0;
     const displaceable = byConnections(
       this.#admitted.values().filter(({ connections }) => most > 2 * connections),
@@ -162,7 +162,7 @@ function byConnections<A extends { readonly connections: number }>(accounts: Ite
   const all = [...accounts];
   // Numbers in a typed array sort several times faster than objects with a comparator.
   const ranks = Float64Array.from(all, ({ connections }, at) => connections * all.length + at);
-  return Array.from(ranks.sort(), (rank) => all[rank % all.length]!);
+  return Array.from(ranks.toSorted(), (rank) => all[rank % all.length]!);
 }
 
 /**

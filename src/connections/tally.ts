@@ -225,8 +225,8 @@ class FamilyTally {
 
 /**
  * True when a row is the second one of an entry. When the entry at which a datagram ended is gone, the
- * kernel sends its bucket again from the start (ctnetlink_dump_table()), so the first one is near; it
- * stands behind where the two dumps found together again in between.
+ * kernel sends its bucket again from the start (ctnetlink_dump_table()), so the other one is near: before
+ * this one, or behind it where this and the last dump had come together again by then.
  */
 function isRepeated(rows: EntryRows, row: number): boolean {
   for (let other = Math.max(0, row - BUCKET_ROWS_MAX); other < row; other++) {

@@ -29,9 +29,8 @@ export async function runController(
 ): Promise<void> {
   const { signal, log } = options;
   await using controller = await startController(options);
-  log.info({ url: controller.url }, 'controller listens');
+  log.info({ url: controller.url }, 'Controller started');
   if (!signal.aborted) await once(signal, 'abort');
-  log.info('controller stops');
 }
 
 /** Throws a {@link Failure} when the inventory file is faulty or the port is taken. */

@@ -1,26 +1,118 @@
-/** A whole cluster on one machine: the lab, its traffic, a controller and two agents, and the truth beside their numbers. */
+/** A whole cluster on one machine: its traffic, khan watching it, and the truth beside khan's numbers. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { every } from '../runtime/every.ts';
+import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import type { Log } from '../runtime/log.ts';
 import type { DemoSettings } from './config.ts';
-import { Display } from './display.ts';
-import { InventoryOnFile } from './inventory-on-file.ts';
-import { KhanProcess } from './khan-process.ts';
+import { KhanPrograms } from './khan-programs.ts';
 import { Lab } from './lab.ts';
-import { type Sample, parsePage } from './page.ts';
 import { hasProgram, requirePrograms } from './programs.ts';
 import { LEAK, Scenario } from './scenario.ts';
+import { LiveSummary, tableText } from './summary.ts';
 import { NODES } from './topology.ts';
 import { Traffic } from './traffic.ts';
-import { type Row, compareOpen, compareOpened } from './truth.ts';
+import { type Comparison, compare } from './truth.ts';
 import { gainNamespaces } from './user-namespace.ts';
 
-interface Options {
+const SHOW_MS = 1000;
+/** Each agent takes a snapshot between two rounds, whatever the two clocks do. */
+const POLLS_A_ROUND = 1.5;
+/** A new counter shows 0 for one poll interval, and the last connections need a snapshot of their own. */
+const POLLS_BEFORE_COMPARISON = 3;
+const COMPARISONS_MAX = 4;
+
+/** Throws a {@link Failure} when the machine does not allow it, or a number is not the truth. */
+export async function runDemo({
+  settings,
+  log,
+  signal,
+  print,
+}: {
   readonly settings: DemoSettings;
   readonly log: Log;
-  /** Ends the demo. */
+  /** Ends the demo; without a comparison. */
   readonly signal: AbortSignal;
   /** Writes to stdout. */
   readonly print: (text: string) => void;
+}): Promise<void> {
+  const { seconds, json, 'poll-interval': pollIntervalMs, 'log-level': logLevel } = settings;
+  await requirePrograms({ log });
+  await gainNamespaces();
+  await using lab = await Lab.create();
+  await using traffic = new Traffic(lab);
+  const scenario = new Scenario(traffic, { withPing: await hasProgram('ping') });
+  await scenario.start();
+  await using khan = await KhanPrograms.start({ lab, pollIntervalMs, logLevel });
+  if (!json) print(welcome(khan));
+  const compareNow = async () =>
+    compare({ truth: traffic.truth(), samples: await khan.samples(), leak: LEAK });
+
+  const over =
+    seconds > 0 ? AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]) : signal;
+  const live = new LiveSummary(json ? () => {} : print, {
+    terminal: process.stdout.isTTY ? process.stdout : undefined,
+  });
+  const beganMs = performance.now();
+  const show = async () => {
+    live.show(Math.round((performance.now() - beganMs) / 1000), await compareNow());
+  };
+  const roundMs = pollIntervalMs * POLLS_A_ROUND;
+  const rounds = every({
+    periodMs: roundMs,
+    signal: over,
+    tick: () => scenario.round(),
+    onError: fail,
+  });
+  const shows = every({ periodMs: SHOW_MS, signal: over, tick: show, onError: fail });
+  await Promise.race([khan.ended, Promise.all([rounds, shows])]);
+  if (signal.aborted && seconds === 0) return;
+
+  const last = await Promise.race([khan.ended, settle({ compareNow, pollIntervalMs, signal })]);
+  print(json ? `${JSON.stringify({ seconds, ...last })}\n` : `\n${tableText(last.rows)}`);
+  if (!last.equal) throw new Failure(difference(last), { exitCode: EXIT_FAILURE });
+  if (!json) print('\nEvery number is the truth.\n');
+}
+
+/** Waits for the snapshot that has it all; gives the last comparison when the numbers never meet. */
+async function settle({
+  compareNow,
+  pollIntervalMs,
+  signal,
+}: {
+  readonly compareNow: () => Promise<Comparison>;
+  readonly pollIntervalMs: number;
+  readonly signal: AbortSignal;
+}): Promise<Comparison> {
+  try {
+    // Read as regularly as a scraper: a new counter stays at 0 until those have seen it.
+    for (let poll = 0; poll < POLLS_BEFORE_COMPARISON; poll++) {
+      await compareNow();
+      await delay(pollIntervalMs, undefined, { signal });
+    }
+    let last = await compareNow();
+    for (let again = 1; again < COMPARISONS_MAX && !last.equal; again++) {
+      await delay(pollIntervalMs, undefined, { signal });
+      last = await compareNow();
+    }
+    return last;
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    const message = 'Cannot compare with the truth: ended before the last snapshot';
+    throw new Failure(message, { exitCode: EXIT_FAILURE, cause });
+  }
+}
+
+/** Ends what {@link every} repeats. */
+function fail(error: unknown): never {
+  throw error;
+}
+
+function welcome({ controller, agents }: KhanPrograms): string {
+  const lines = agents.map((agent, index) => `${NODES[index]?.name}  ${agent.url}/metrics`);
+  return `${lines.join('\n')}\ncontroller  ${controller.url}/metrics\n\n`;
+}
+
+function difference({ rows, leak }: Comparison): string {
+  const wrong = rows.filter(({ equal }) => !equal).length + (leak.equal ? 0 : 1);
+  return `Cannot confirm khan's numbers: ${wrong} of ${rows.length + 1} differ from the truth`;
 }

@@ -53,7 +53,8 @@ export class Lab implements AsyncDisposable {
 
   async #wire(): Promise<void> {
     await outsideUp(this.namespace(OUTSIDE));
-    for (const node of NODES) await nodeUp(this.namespace(node.name), this.namespace(OUTSIDE), node);
+    for (const node of NODES)
+      await nodeUp(this.namespace(node.name), this.namespace(OUTSIDE), node);
     for (const pod of PODS) {
       const node = NODES.find(({ name }) => name === pod.node);
       if (pod.hostNetwork || node === undefined) continue;

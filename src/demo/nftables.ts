@@ -33,7 +33,9 @@ function nodePort(service: Service, family: Family, node: Node): string[] {
 /** A pod that reaches itself through its service would answer itself without the way back through the node. */
 function hairpin(family: Family): string {
   const backends = new Set(SERVICES.flatMap((service) => service.backends));
-  const pairs = [...backends].map((name) => place(name).addresses[family]).map((a) => `${a} . ${a}`);
+  const pairs = [...backends]
+    .map((name) => place(name).addresses[family])
+    .map((a) => `${a} . ${a}`);
   return `${IP[family]} saddr . ${IP[family]} daddr { ${pairs.join(', ')} } masquerade`;
 }
 

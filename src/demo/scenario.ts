@@ -71,7 +71,14 @@ const PATHS: readonly Path[] = [
   { client: 'monitor-0', to: service('api'), port: 80, deed: 'orderly', perRound: 2 },
   { client: 'api-1', to: nodeAddresses('node-a'), port: 9100, deed: 'orderly', perRound: 1 },
   // the pod that never closes
-  { client: LEAK.client, to: pod(LEAK.server), port: LEAK.port, deed: 'leak', perRound: 3, roundsMax: 200 },
+  {
+    client: LEAK.client,
+    to: pod(LEAK.server),
+    port: LEAK.port,
+    deed: 'leak',
+    perRound: 3,
+    roundsMax: 200,
+  },
 ];
 
 const PINGS: readonly Path[] = [
@@ -90,10 +97,14 @@ export class Scenario {
     this.#paths = withPing ? [...PATHS, ...PINGS] : PATHS;
   }
 
+  /** Servers answer, and each node's table already has a connection, as on any node where khan is new. */
   async start(): Promise<void> {
     await Promise.all(
       SERVERS.map(([server, transport, port]) => this.#traffic.listen(server, transport, port)),
     );
+    for (const address of Object.values(pod('api-1')))
+      await this.#traffic.open('web-0', { address, port: 8080 });
+    this.#traffic.forget();
   }
 
   /**

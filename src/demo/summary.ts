@@ -1,35 +1,78 @@
 /** What the demo shows: the generator's truth beside what khan counted. */
 import { ATTRIBUTE } from '../telemetry/names.ts';
-import type { Leak } from './demo.ts';
-import { CLUSTER, type Row } from './truth.ts';
+import { CLUSTER, type Comparison, type Row } from './truth.ts';
 
-const COLUMNS = { edge: 62, count: 9 };
+const SCOPE_COLUMNS = 9;
+const EDGE_COLUMNS = 66;
+const COUNT_COLUMNS = 8;
+/** Lines of the screen that are not rows of the table. */
+const OTHER_LINES = 4;
+/** Cursor up by so many lines, then clear to the end of the screen (ECMA-48 CPL and ED). */
+const redraw = (lines: number) => (lines === 0 ? '' : `\x1b[${lines}F\x1b[J`);
 
-/** One line a row. */
-export function tableText(rows: readonly Row[]): string {
-  const line = (scope: string, edge: string, counts: readonly string[], mark: string) =>
-    `${scope.padEnd(9)}${edge.padEnd(COLUMNS.edge)}${counts.map((count) => count.padStart(COLUMNS.count)).join('')} ${mark}`.trimEnd();
-  const head = line('', 'connections opened', ['truth', 'khan'], '');
-  const lines = rows.map(({ scope, edge, expected, counted, equal }) =>
-    line(scope, edgeText(edge), [String(expected), String(counted)], equal ? '' : '≠'),
-  );
-  return `${[head, ...lines].join('\n')}\n`;
+/** The numbers while the demo runs: one frame redrawn on a terminal, else one line each time. */
+export class LiveSummary {
+  readonly #print: (text: string) => void;
+  readonly #terminal: { readonly rows: number } | undefined;
+  #lines = 0;
+
+  constructor(
+    print: (text: string) => void,
+    { terminal }: { readonly terminal: { readonly rows: number } | undefined },
+  ) {
+    this.#print = print;
+    this.#terminal = terminal;
+  }
+
+  show(seconds: number, comparison: Comparison): void {
+    const total = totalLine(seconds, comparison);
+    if (this.#terminal === undefined) {
+      this.#print(total);
+      return;
+    }
+    const rows = clusterRows(comparison);
+    const shown = rows.slice(0, Math.max(1, this.#terminal.rows - OTHER_LINES));
+    const left = rows.length - shown.length;
+    const frame = `${tableText(shown)}${left === 0 ? '' : `… and ${left} more\n`}${total}`;
+    this.#print(redraw(this.#lines) + frame);
+    this.#lines = frame.split('\n').length - 1;
+  }
 }
 
-export function totalText(seconds: number, rows: readonly Row[], leak: Leak): string {
-  const cluster = rows.filter(({ scope }) => scope === CLUSTER);
-  const sum = (of: 'expected' | 'counted') => cluster.reduce((total, row) => total + row[of], 0);
-  return (
-    `${seconds} s: opened ${sum('expected')}, counted ${sum('counted')}; ` +
-    `${leak.client} leaks to ${leak.server}:${leak.port}: ${leak.expected} open, counted ${leak.counted}\n`
+export function tableText(rows: readonly Row[]): string {
+  const head = tableLine('', 'connections opened', 'truth', 'khan', '');
+  const lines = rows.map(({ scope, edge, expected, counted, equal }) =>
+    tableLine(scope, edgeText(edge), String(expected), String(counted), equal ? '' : ' ≠'),
   );
+  return [head, ...lines].map((line) => `${line}\n`).join('');
+}
+
+function tableLine(scope: string, edge: string, truth: string, khan: string, mark: string): string {
+  const counts = truth.padStart(COUNT_COLUMNS) + khan.padStart(COUNT_COLUMNS);
+  return scope.padEnd(SCOPE_COLUMNS) + edge.padEnd(EDGE_COLUMNS) + counts + mark;
+}
+
+function totalLine(seconds: number, comparison: Comparison): string {
+  const { client, server, port, expected, counted } = comparison.leak;
+  const sum = (of: 'expected' | 'counted') =>
+    clusterRows(comparison).reduce((total, row) => total + row[of], 0);
+  return (
+    `${seconds} s: ${sum('expected')} connections opened, khan counts ${sum('counted')}; ` +
+    `${client} leaks to ${server} port ${port}: ${expected} open, khan counts ${counted}\n`
+  );
+}
+
+function clusterRows({ rows }: Comparison): readonly Row[] {
+  return rows.filter(({ scope }) => scope === CLUSTER);
 }
 
 function edgeText(edge: Row['edge']): string {
-  const end = (name: string, address: string) =>
-    [edge[name], edge[address]].filter((part) => part !== undefined).join(' ');
-  const port = edge[ATTRIBUTE.destinationPort];
-  const source = end(ATTRIBUTE.sourceName, ATTRIBUTE.sourceAddress);
-  const destination = end(ATTRIBUTE.destinationName, ATTRIBUTE.destinationAddress);
-  return `${source} → ${destination} ${edge[ATTRIBUTE.transport]}${port === undefined ? '' : ` ${port}`}`;
+  const joined = (...names: readonly string[]) =>
+    names
+      .map((name) => edge[name])
+      .filter((value) => value !== undefined)
+      .join(' ');
+  const source = joined(ATTRIBUTE.sourceName, ATTRIBUTE.sourceAddress);
+  const destination = joined(ATTRIBUTE.destinationName, ATTRIBUTE.destinationAddress);
+  return `${source} → ${destination} ${joined(ATTRIBUTE.transport, ATTRIBUTE.destinationPort)}`;
 }

@@ -29,7 +29,7 @@ export interface Connection {
   readonly truth: Truth;
 }
 
-interface Record extends Truth {
+interface MutableTruth extends Truth {
   opened: number;
   readonly ended: { [How in Ending | 'unanswered']: number };
 }
@@ -37,7 +37,7 @@ interface Record extends Truth {
 export class Traffic implements AsyncDisposable {
   readonly #workloads = new Map<string, WorkloadProcess>();
   readonly #lab: Lab;
-  readonly #truth = new Map<string, Record>();
+  readonly #truth = new Map<string, MutableTruth>();
 
   constructor(lab: Lab) {
     this.#lab = lab;
@@ -45,6 +45,11 @@ export class Traffic implements AsyncDisposable {
 
   truth(): readonly Truth[] {
     return [...this.#truth.values()];
+  }
+
+  /** What was opened until now is not part of the truth: khan finds it in its baseline. */
+  forget(): void {
+    this.#truth.clear();
   }
 
   async listen(server: string, transport: 'tcp' | 'udp', port: number): Promise<void> {
@@ -96,7 +101,7 @@ export class Traffic implements AsyncDisposable {
     return started;
   }
 
-  #record(path: Omit<Truth, 'opened' | 'ended'>): Record {
+  #record(path: Omit<Truth, 'opened' | 'ended'>): MutableTruth {
     const { client, source, destination, port, transport, seen } = path;
     const key = JSON.stringify([client, source, destination, port, transport, seen]);
     const known = this.#truth.get(key);

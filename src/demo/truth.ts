@@ -34,6 +34,26 @@ export interface Row {
 
 export const CLUSTER = 'cluster';
 
+/** Names of pods, and the port of the server. */
+interface LeakingEdge {
+  readonly client: string;
+  readonly server: string;
+  readonly port: number;
+}
+
+/** Connections open now on that edge, over both families. */
+export interface Leak extends LeakingEdge {
+  readonly expected: number;
+  readonly counted: number;
+  readonly equal: boolean;
+}
+
+export interface Comparison {
+  readonly equal: boolean;
+  readonly rows: readonly Row[];
+  readonly leak: Leak;
+}
+
 const OPENED_SAMPLE = `${METRIC.connection.name}_total`;
 const ACTIVE_SAMPLE = METRIC.connectionActive.name;
 /** The base attributes that belong to an edge wherever it is counted. */
@@ -52,70 +72,83 @@ const EDGE_LABELS: readonly string[] = [
   ATTRIBUTE.transport,
 ];
 
+/** `samples` are those of all agents. */
+export function compare({
+  truth,
+  samples,
+  leak: leakingEdge,
+}: {
+  readonly truth: readonly Truth[];
+  readonly samples: readonly Sample[];
+  readonly leak: LeakingEdge;
+}): Comparison {
+  const rows = compareOpened(truth, samples);
+  const leak = compareOpen(leakingEdge, truth, samples);
+  return { equal: leak.equal && rows.every(({ equal }) => equal), rows, leak };
+}
+
 /**
  * Every node's table and the cluster-wide sum, edge by edge. What khan shows and the generator never
  * did is a row as well, with 0 expected.
  */
-export function compareOpened(truth: readonly Truth[], samples: readonly Sample[]): readonly Row[] {
-  const expected = new Tally();
+function compareOpened(truth: readonly Truth[], samples: readonly Sample[]): readonly Row[] {
+  const counts = new Counts();
   for (const each of truth) {
-    for (const seen of observations(each)) expected.add(labelsOf(seen), each.opened);
+    for (const observation of observations(each))
+      counts.add('expected', labelsOf(observation), each.opened);
   }
-  const counted = new Tally();
   for (const { name, labels, value } of samples) {
-    if (name === OPENED_SAMPLE && value !== 0) counted.add(labels, value);
+    if (name === OPENED_SAMPLE && value !== 0) counts.add('counted', labels, value);
   }
-  const keys = new Set([...expected.sums.keys(), ...counted.sums.keys()]);
-  return [...keys].toSorted().map((key) => {
-    const [scope, edge] = JSON.parse(key) as [string, Labels];
-    const should = expected.sums.get(key) ?? 0;
-    const is = counted.sums.get(key) ?? 0;
-    return { scope, edge, expected: should, counted: is, equal: should === is };
-  });
+  return counts.rows();
 }
 
-/** Open connections of one client to one server and port over TCP: what is leaking when it only grows. */
-export function compareOpen(
-  edge: { readonly client: string; readonly server: string; readonly port: number },
-  truth: readonly Truth[],
-  samples: readonly Sample[],
-): Pick<Row, 'expected' | 'counted' | 'equal'> {
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-  const expected = truth
-    .filter(({ client, seen, port }) => client === edge.client && seen?.server === edge.server && port === edge.port)
-    .map(openNow);
-  const counted = samples
-    .filter(({ name }) => name === ACTIVE_SAMPLE)
-    .filter(
-      ({ labels }) =>
-        labels[ATTRIBUTE.sourceName] === edge.client &&
-        labels[ATTRIBUTE.destinationName] === edge.server &&
-        labels[ATTRIBUTE.destinationPort] === String(edge.port) &&
-        labels[ATTRIBUTE.primary] === 'true' &&
-        labels[ATTRIBUTE.state] === 'ESTABLISHED',
-    )
-    .map(({ value }) => value);
-  const [should, is] = [sum(expected), sum(counted)];
-  return { expected: should, counted: is, equal: should === is };
-}
+/** Both sides of each row, by the text of its scope and edge. */
+class Counts {
+  readonly #rows = new Map<string, Omit<Row, 'equal'>>();
 
-/** Sums by the JSON of scope and edge. */
-class Tally {
-  readonly sums = new Map<string, number>();
-
-  add(labels: Labels, count: number): void {
+  add(side: 'expected' | 'counted', labels: Labels, count: number): void {
     const primary = labels[ATTRIBUTE.primary] ?? '';
     const edge = Object.fromEntries(
       EDGE_LABELS.flatMap((name) => (labels[name] ? [[name, labels[name]]] : [])),
     );
-    this.#add([labels[ATTRIBUTE.node] ?? '', { ...edge, primary }], count);
-    if (primary === 'true') this.#add([CLUSTER, edge], count);
+    this.#add(side, labels[ATTRIBUTE.node] ?? '', { ...edge, primary }, count);
+    if (primary === 'true') this.#add(side, CLUSTER, edge, count);
   }
 
-  #add(key: readonly [string, Labels], count: number): void {
-    const text = JSON.stringify(key);
-    this.sums.set(text, (this.sums.get(text) ?? 0) + count);
+  #add(side: 'expected' | 'counted', scope: string, edge: Labels, count: number): void {
+    const key = JSON.stringify([scope, edge]);
+    const row = this.#rows.get(key) ?? { scope, edge, expected: 0, counted: 0 };
+    this.#rows.set(key, { ...row, [side]: row[side] + count });
   }
+
+  rows(): readonly Row[] {
+    const inOrder = [...this.#rows].toSorted(([a], [b]) => a.localeCompare(b));
+    return inOrder.map(([, row]) => ({ ...row, equal: row.expected === row.counted }));
+  }
+}
+
+/** Open connections of one client to one server and port over TCP: what is leaking when it only grows. */
+function compareOpen(
+  { client, server, port }: LeakingEdge,
+  truth: readonly Truth[],
+  samples: readonly Sample[],
+): Leak {
+  const expected = truth
+    .filter((each) => each.client === client && each.seen?.server === server && each.port === port)
+    .reduce((sum, each) => sum + openNow(each), 0);
+  const counted = samples
+    .filter(
+      ({ name, labels }) =>
+        name === ACTIVE_SAMPLE &&
+        labels[ATTRIBUTE.sourceName] === client &&
+        labels[ATTRIBUTE.destinationName] === server &&
+        labels[ATTRIBUTE.destinationPort] === String(port) &&
+        labels[ATTRIBUTE.primary] === 'true' &&
+        labels[ATTRIBUTE.state] === 'ESTABLISHED',
+    )
+    .reduce((sum, { value }) => sum + value, 0);
+  return { client, server, port, expected, counted, equal: expected === counted };
 }
 
 /**

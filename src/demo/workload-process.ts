@@ -35,7 +35,9 @@ export class WorkloadProcess implements AsyncDisposable {
   }
 
   #end(cause?: unknown): void {
-    const error = new Error(`Cannot command the workload of ${this.#name}: it has ended`, { cause });
+    const error = new Error(`Cannot command the workload of ${this.#name}: it has ended`, {
+      cause,
+    });
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

@@ -84,6 +84,12 @@ function deadline(): AbortSignal {
   return AbortSignal.timeout(ANSWER_MS_MAX);
 }
 
+/** What a server of this file wrote, here or in another namespace. */
+function seenBy(answer: Buffer): Seen {
+  const seen: Seen = JSON.parse(answer.toString());
+  return seen;
+}
+
 async function listen({ transport, addresses, port }: Listening): Promise<true> {
   for (const address of addresses)
     await (transport === 'tcp' ? listenTcp(address, port) : listenUdp(address, port));
@@ -135,15 +141,14 @@ async function open({
     throw new Error(`Cannot open another connection: ${CONNECTIONS_MAX} are open`);
   const socket = connect({ host: address, port, localPort });
   try {
-    const [greeting] = (await once(socket, 'data', { signal: deadline() })) as [Buffer];
+    const [greeting] = await once(socket, 'data', { signal: deadline() });
     const connection = ++connectionsMade;
     connections.set(connection, socket);
     socket.once('close', () => connections.delete(connection));
     // Later the server may vanish with its process; the truth is kept by whoever gave the command.
     socket.on('error', () => socket.destroy());
     socket.resume();
-    const seen = JSON.parse(greeting.toString()) as Seen;
-    return { connection, source: socket.localAddress ?? '', seen };
+    return { connection, source: socket.localAddress ?? '', seen: seenBy(greeting) };
   } catch (error) {
     socket.destroy();
     throw error;
@@ -185,8 +190,8 @@ async function exchange({
     await once(socket, 'connect', { signal: deadline() });
     const answered = once(socket, 'message', { signal: deadline() });
     socket.send('?');
-    const [answer] = (await answered) as [Buffer];
-    return { source: socket.address().address, seen: JSON.parse(answer.toString()) as Seen };
+    const [answer] = await answered;
+    return { source: socket.address().address, seen: seenBy(answer) };
   } finally {
     socket.close();
   }

@@ -60,6 +60,9 @@ export class InventoryFile {
   readonly #inventory: Inventory;
   readonly #log: Log;
   #digest = '';
+  /** Of the content with this digest. */
+  #refusal: Failure | undefined;
+  /** What was logged of the last look. */
   #fault: string | undefined;
 
   constructor(options: {
@@ -82,13 +85,11 @@ export class InventoryFile {
     const text = await readText(this.#path);
     // Modification times would miss a change: mounted ConfigMaps are swapped by symbolic link.
     const digest = hash('sha256', text);
-    if (digest === this.#digest) return;
-    this.#digest = digest;
-    const { claims, cidrs } = parse(text, this.#path);
-    this.#inventory.put(`file:${this.#path}`, claims);
-    this.#inventory.replaceCidrs(cidrs);
-    const counts = { addresses: claims.length, cidrs: cidrs.length };
-    this.#log.info({ path: this.#path, ...counts }, 'inventory file read');
+    if (digest !== this.#digest) {
+      this.#digest = digest;
+      this.#refusal = this.#take(text);
+    }
+    if (this.#refusal !== undefined) throw this.#refusal;
   }
 
   /** Reads the file again if it changed. What is wrong is logged once, and the old content stays. */
@@ -103,6 +104,17 @@ export class InventoryFile {
       }
       this.#fault = error.message;
     }
+  }
+
+  #take(text: string): Failure | undefined {
+    const content = parse(text, this.#path);
+    if (content instanceof Failure) return content;
+    const { claims, cidrs } = content;
+    this.#inventory.put(`file:${this.#path}`, claims);
+    this.#inventory.replaceCidrs(cidrs);
+    const counts = { addresses: claims.length, cidrs: cidrs.length };
+    this.#log.info({ path: this.#path, ...counts }, 'Inventory file read');
+    return undefined;
   }
 }
 
@@ -119,7 +131,7 @@ async function readText(path: string): Promise<string> {
   return bytes.toString('utf8');
 }
 
-function parse(text: string, path: string): Content {
+function parse(text: string, path: string): Content | Failure {
   const faults: string[] = [];
   const document = parseYaml(text, faults);
   const addresses = readKeys(document, 'addresses', readAddress, faults);
@@ -128,7 +140,7 @@ function parse(text: string, path: string): Content {
     const shown = faults.slice(0, FAULTS_SHOWN_MAX);
     if (faults.length > shown.length) shown.push(`and ${faults.length - shown.length} more`);
     const message = `Cannot use inventory file ${path}:\n  ${shown.join('\n  ')}`;
-    throw new Failure(message, { exitCode: EXIT_USAGE });
+    return new Failure(message, { exitCode: EXIT_USAGE });
   }
   return {
     claims: pair(addresses, document.addresses).map(([{ text: address }, identity]) => ({

@@ -104,8 +104,10 @@ async function answer(
     await handler(request, response);
   } catch (error) {
     log.error({ err: error }, `Cannot answer ${method} ${path}: its handler failed`);
-    if (response.headersSent) response.destroy();
-    else sendText(response, 500, 'Internal server error');
+    if (response.headersSent) return void response.destroy();
+    // Those of the page that failed, such as its encoding, do not describe this answer.
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    sendText(response, 500, 'Internal server error');
   }
 }
 

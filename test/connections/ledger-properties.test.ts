@@ -38,10 +38,16 @@ const anyStep = fc.record({
   afterMs: fc.integer({ min: 1, max: 50_000 }),
   restart: fc.nat(14).map((roll) => roll === 0),
   opens: fc.array(
-    fc.record({ route: anyRoute, count: fc.integer({ min: 1, max: 9 }), slot: fc.constantFrom(1, 3, 7, 11) }),
+    fc.record({
+      route: anyRoute,
+      count: fc.integer({ min: 1, max: 9 }),
+      slot: fc.constantFrom(1, 3, 7, 11),
+    }),
     { maxLength: 6 },
   ),
-  closes: fc.array(fc.record({ route: anyRoute, count: fc.integer({ min: 1, max: 12 }) }), { maxLength: 10 }),
+  closes: fc.array(fc.record({ route: anyRoute, count: fc.integer({ min: 1, max: 12 }) }), {
+    maxLength: 10,
+  }),
   flashes: fc.array(anyRoute, { maxLength: 2 }),
   renames: fc.array(
     fc.record({ address: fc.constantFrom(...ADDRESSES), owner: fc.constantFrom(...OWNERS) }),
@@ -91,7 +97,6 @@ function labelsOf(route: Route, owners: ReadonlyMap<string, Identity | undefined
 
 interface Told {
   readonly takenAtMs: number;
-  readonly baseline: boolean;
   /** Those that say anything, and are not left out. */
   readonly rows: readonly (Row & { readonly key: string; readonly labels: Labels })[];
   readonly series: readonly Series<object>[];
@@ -131,7 +136,7 @@ function* play(steps: readonly Step[], seriesMax: number) {
         const labels = labelsOf(row.route, owners);
         return { ...row, labels, key: JSON.stringify(labels) };
       });
-    yield { takenAtMs, baseline: snapshot.baseline, rows, series, ledger } satisfies Told;
+    yield { takenAtMs, rows, series, ledger } satisfies Told;
   }
 }
 
@@ -146,18 +151,18 @@ interface Expected {
 
 /** The ledger without bounds, as plainly as it can be said. */
 class Model {
-  readonly #series = new Map<string, Expected & { seenAtMs: number }>();
+  readonly #series = new Map<string, Expected>();
+  readonly #seenAtMs = new Map<string, number>();
   #lastTakenAtMs: number | undefined;
 
   enter({ takenAtMs, rows }: Told): Expected[] {
     for (const { active } of this.#series.values()) {
       for (const state of Object.keys(active)) active[state] = 0;
     }
-    for (const [key, { seenAtMs }] of this.#series) {
-      const isSeen = rows.some(
-        (row) => row.key === key && row.slots.length + row.opened + row.closed > 0,
-      );
-      if (!isSeen && takenAtMs - seenAtMs >= SERIES_TTL_MS) this.#series.delete(key);
+    for (const key of this.#series.keys()) {
+      const isSeen = rows.some((row) => row.key === key);
+      const idleMs = takenAtMs - this.#seenAtMs.get(key)!;
+      if (!isSeen && idleMs >= SERIES_TTL_MS) this.#series.delete(key);
     }
     for (const { key, labels, route, opened, closed, slots } of rows) {
       const series = this.#series.get(key) ?? {
@@ -167,12 +172,11 @@ class Model {
         opened: 0,
         closed: 0,
         active: {},
-        seenAtMs: takenAtMs,
       };
       this.#series.set(key, series);
       series.opened += opened;
       series.closed += closed;
-      series.seenAtMs = takenAtMs;
+      this.#seenAtMs.set(key, takenAtMs);
       for (const slot of slots) {
         const state = stateName(route.protocol ?? TCP, slot);
         series.active[state] = (series.active[state] ?? 0) + 1;

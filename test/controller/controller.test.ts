@@ -50,7 +50,7 @@ t.test(
     const { log, lines } = capturedLog();
     const stop = new AbortController();
     const running = runController({ settings, log, signal: stop.signal });
-    const listens = () => lines.find(({ msg }) => msg === 'controller listens');
+    const listens = () => lines.find(({ msg }) => msg === 'Controller started');
     while (listens() === undefined) await setImmediate();
     const { hostname, port, origin } = new URL(String(listens()?.['url']));
     t.equal(await nameIn(origin), 'web-1');

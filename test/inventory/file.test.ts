@@ -187,6 +187,7 @@ t.test('refresh() keeps the content of a file that broke and says so once', asyn
   await file.refresh();
   t.match(errors(), [/addresses: must be a mapping, not 1; the last content stays/]);
   t.equal(errors().length, 1);
+  t.notOk(file.isSound);
 
   await rm(path);
   await file.refresh();
@@ -197,6 +198,7 @@ t.test('refresh() keeps the content of a file that broke and says so once', asyn
   await writeFile(path, YAML.replace('api', 'api-2'));
   await file.refresh();
   t.equal(inventory.identityOf('10.96.0.10')?.name, 'api-2');
+  t.ok(file.isSound);
   await rm(path);
   await mkdir(path);
   await file.refresh();

@@ -1,0 +1,54 @@
+import type { Identity } from '../inventory/identity.ts';
+import { InventoryFile } from '../inventory/file.ts';
+import { Inventory } from '../inventory/inventory.ts';
+import type { Log } from '../runtime/log.ts';
+import { countUnresolved, type Mapping, type Names } from './names.ts';
+
+interface FileNamesOptions {
+  readonly path: string;
+  readonly log: Log;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** Names from an inventory file, which is read again when it changed. */
+export class FileNames implements Names {
+  readonly #inventory: Inventory;
+  readonly #file: InventoryFile;
+  readonly #now: () => number;
+  #addresses: readonly string[] = [];
+  #failures = 0;
+  #lastAnswerMs: number | undefined;
+
+  constructor({ path, log, now = Date.now }: FileNamesOptions) {
+    this.#now = now;
+    this.#inventory = new Inventory({ now });
+    this.#file = new InventoryFile({ path, inventory: this.#inventory, log });
+  }
+
+  get revision(): number {
+    return this.#inventory.revision;
+  }
+
+  get mapping(): Mapping {
+    return {
+      up: this.#lastAnswerMs !== undefined && this.#file.isSound,
+      unresolvedAddresses: countUnresolved(this, this.#addresses),
+      failures: this.#failures,
+      lastAnswerMs: this.#lastAnswerMs,
+    };
+  }
+
+  identityOf(address: string): Identity | undefined {
+    return this.#inventory.identityOf(address);
+  }
+
+  /** Rejects with a Failure as long as the file was never read; later the last content stays. */
+  async resolve(addresses: Iterable<string>): Promise<void> {
+    this.#addresses = [...addresses];
+    if (this.#lastAnswerMs === undefined) await this.#file.load();
+    else await this.#file.refresh();
+    if (this.#file.isSound) this.#lastAnswerMs = this.#now();
+    else this.#failures++;
+  }
+}

@@ -1,0 +1,88 @@
+import { open, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KhanProcess } from './khan-process.ts';
+import type { Lab } from './lab.ts';
+import { type Sample, parsePage } from './page.ts';
+import { NODES, inventoryFile } from './topology.ts';
+
+const CONTROLLER_PORT = 8080;
+const FIRST_AGENT_PORT = 9464;
+
+/** One controller that knows the lab's inventory, and an agent for each of its nodes. */
+export class KhanPrograms implements AsyncDisposable {
+  readonly controller: KhanProcess;
+  readonly agents: readonly KhanProcess[];
+  /** Rejects when one of them ends by itself. */
+  readonly ended: Promise<never>;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(
+    controller: KhanProcess,
+    agents: readonly KhanProcess[],
+    stack: AsyncDisposableStack,
+  ) {
+    this.controller = controller;
+    this.agents = agents;
+    this.ended = Promise.race([controller, ...agents].map(({ ended }) => ended));
+    this.ended.catch(() => {});
+    this.#stack = stack;
+  }
+
+  /** Resolves when all are ready: each agent has its baseline. */
+  static async start({
+    lab,
+    pollIntervalMs,
+    logLevel,
+  }: {
+    readonly lab: Lab;
+    readonly pollIntervalMs: number;
+    readonly logLevel: string;
+  }): Promise<KhanPrograms> {
+    await using stack = new AsyncDisposableStack();
+    const inventory = stack.use(await unnamedFile(inventoryFile()));
+    const common = ['--poll-interval', `${pollIntervalMs}ms`, '--log-level', logLevel];
+    const controller = stack.use(
+      await KhanProcess.start({
+        name: 'the controller',
+        argv: ['controller', '--inventory-file', pathOf(inventory), ...common],
+        port: CONTROLLER_PORT,
+      }),
+    );
+    const agents: KhanProcess[] = [];
+    for (const [index, { name }] of NODES.entries()) {
+      const node = ['--node-name', name, '--netns', lab.namespace(name).path];
+      const agent = await KhanProcess.start({
+        name: `the agent of ${name}`,
+        argv: ['agent', ...node, '--controller-url', controller.url, ...common],
+        port: FIRST_AGENT_PORT + index,
+      });
+      agents.push(stack.use(agent));
+    }
+    return new KhanPrograms(controller, agents, stack.move());
+  }
+
+  /** What all agents show now. */
+  async samples(): Promise<readonly Sample[]> {
+    const pages = await Promise.all(this.agents.map((agent) => agent.page('/metrics')));
+    return pages.flatMap(parsePage);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** A file that is gone when this process is, for it has no name left; others reach it through /proc. */
+async function unnamedFile(content: string): Promise<FileHandle> {
+  const path = join(tmpdir(), `khan-demo-${process.pid}`);
+  const file = await open(path, 'wx+', 0o600);
+  await rm(path);
+  await file.writeFile(content);
+  return file;
+}
+
+function pathOf(file: FileHandle): string {
+  return `/proc/${process.pid}/fd/${file.fd}`;
+}

@@ -1,0 +1,124 @@
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { createAgent } from '../../src/agent/agent.ts';
+import { agentSettings } from '../../src/agent/config.ts';
+import { runCommand } from '../../src/demo/command.ts';
+import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import { createLog } from '../../src/runtime/log.ts';
+import { readSettings } from '../../src/runtime/settings.ts';
+import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
+import { longestBlockMs } from './loop-block.ts';
+
+export interface Size {
+  readonly entries: number;
+  readonly edges: number;
+  readonly rounds: number;
+}
+
+/** One line of the result; `ms`, `user_ms` and `sys_ms` are medians over the rounds. */
+export interface CycleResult {
+  readonly scenario: string;
+  readonly entries: number;
+  readonly edges: number;
+  readonly ms: number;
+  /** A bare discard of the same dump, in a thread of its own. */
+  readonly baseline_ms: number;
+  /** Median of the rounds' own ratios: a machine whose speed drifts does not distort it. */
+  readonly ratio: number;
+  readonly user_ms: number;
+  readonly sys_ms: number;
+  readonly rss_mb: number;
+  /** Longest block of the event loop: during the first cycle, a later one, and a scrape. */
+  readonly first_cycle_block_ms: number;
+  readonly cycle_block_ms: number;
+  readonly scrape_block_ms: number;
+}
+
+const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
+
+/** The whole cycle, dump to published series, as the agent runs it, beside the floor. */
+export async function benchCycle({ entries, edges, rounds }: Size): Promise<CycleResult[]> {
+  await using namespace = await NetworkNamespace.create('bench');
+  await runCommand(
+    [process.execPath, FILL_TABLE]
+      .concat(['--netns', namespace.path])
+      .concat(['--entries', String(entries), '--edges', String(edges)]),
+  );
+  await using discard = new DiscardWorker(namespace.path);
+  await using agent = createAgent(
+    {
+      settings: readSettings(agentSettings, ['--netns', namespace.path, '--exclude', 'none'], {}),
+      version: '0.0.0',
+      log: createLog({ name: 'bench', level: 'warn' }),
+    },
+    readOtelSettings({}),
+  );
+  const { signal } = new AbortController();
+  const cycle = () => agent.cycle.tick(signal);
+
+  const firstCycleBlockMs = await longestBlockMs(cycle);
+  await discard.take();
+
+  const samples = [];
+  for (let round = 0; round < rounds; round++) {
+    const baselineMs = await discard.take();
+    const cpu = process.cpuUsage();
+    const began = performance.now();
+    const blockMs = await longestBlockMs(cycle);
+    const ms = performance.now() - began;
+    const { user, system } = process.cpuUsage(cpu);
+    samples.push({ ms, baselineMs, ratio: ms / baselineMs, user, system, blockMs });
+  }
+  const scrapeBlocksMs = [];
+  for (let round = 0; round < Math.min(rounds, 5); round++) {
+    scrapeBlocksMs.push(await longestBlockMs(() => agent.page.render()));
+  }
+  const medianOf = (pick: (sample: (typeof samples)[number]) => number) =>
+    median(samples.map(pick));
+  return [
+    {
+      scenario: 'cycle',
+      entries,
+      edges,
+      ms: rounded(medianOf(({ ms }) => ms)),
+      baseline_ms: rounded(medianOf(({ baselineMs }) => baselineMs)),
+      ratio: rounded(medianOf(({ ratio }) => ratio)),
+      user_ms: rounded(medianOf(({ user }) => user / 1000)),
+      sys_ms: rounded(medianOf(({ system }) => system / 1000)),
+      rss_mb: rounded(process.memoryUsage.rss() / 1e6),
+      first_cycle_block_ms: rounded(firstCycleBlockMs),
+      cycle_block_ms: rounded(medianOf(({ blockMs }) => blockMs)),
+      scrape_block_ms: rounded(median(scrapeBlocksMs)),
+    },
+  ];
+}
+
+class DiscardWorker implements AsyncDisposable {
+  readonly #worker: Worker;
+
+  constructor(netns: string) {
+    this.#worker = new Worker(new URL('./discard-worker.ts', import.meta.url), {
+      workerData: netns,
+    });
+  }
+
+  async take(): Promise<number> {
+    this.#worker.postMessage('take');
+    const [ms] = (await once(this.#worker, 'message')) as [number];
+    return ms;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
