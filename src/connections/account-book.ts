@@ -1,7 +1,7 @@
-import { Account, LiveSeries, type Described } from './account.ts';
+import { Account, LiveSeries, type Described, type SeriesTimes } from './account.ts';
 import type { Edge } from './edge.ts';
 
-/** Accounts that one snapshot may admit of those whose labels must be made again: it blocks the thread. */
+/** Labels made again in one commit, for accounts that leave overflow: it blocks the thread. */
 const DESCRIBED_AGAIN_MAX = 500;
 
 export interface AccountBookOptions<Labels> {
@@ -9,12 +9,6 @@ export interface AccountBookOptions<Labels> {
   readonly seriesTtlMs: number;
   readonly describe: (edge: Edge) => Labels;
   readonly describeOverflow: (primary: boolean) => Labels;
-}
-
-/** The moment of a snapshot: when a new series was known to be 0, and when it is first published. */
-export interface SeriesTimes {
-  readonly startTimeMs: number;
-  readonly publishedAtMs: number;
 }
 
 /**
@@ -35,24 +29,23 @@ export class AccountBook<Labels extends object> {
     this.#options = options;
   }
 
-  /** The account of an edge as it is named now. */
-  accountOf(edge: Edge): Account<Labels> {
+  /** The account of an edge as it is named now; what the edge has not been counted for does not show. */
+  accountOf(edge: Edge, times: SeriesTimes): Account<Labels> {
     const described = this.#describe(edge);
     const admitted = this.#admitted.get(described.key);
     if (admitted !== undefined) return admitted;
 
     if (this.#overflow.size === 0 && this.#admitted.size < this.#options.seriesMax) {
       const account = new Account<Labels>(edge);
-      this.#admit(account, described);
+      this.#admit(account, described, times);
       return account;
     }
     const hash = hashOf(described.key);
-    let account = this.#overflow.get(hash);
-    if (account === undefined) {
-      account = new Account<Labels>(edge);
-      account.described = described;
-      this.#overflow.set(hash, account);
-    }
+    const known = this.#overflow.get(hash);
+    if (known !== undefined) return known;
+    const account = new Account<Labels>(edge);
+    account.described = described;
+    this.#fold(account, hash);
     return account;
   }
 
@@ -67,7 +60,8 @@ export class AccountBook<Labels extends object> {
   }
 
   /** Forgets what has been idle for too long, and admits out of overflow what has grown larger. */
-  settle(takenAtMs: number): void {
+  settle(times: SeriesTimes): void {
+    const takenAtMs = times.publishedAtMs;
     for (const [key, account] of this.#admitted) {
       const isIdle = account.seenAtMs < takenAtMs;
       if (isIdle && takenAtMs - account.seenAtMs >= this.#options.seriesTtlMs) {
@@ -77,24 +71,12 @@ export class AccountBook<Labels extends object> {
     for (const [hash, account] of this.#overflow) {
       if (account.connections === 0) this.#overflow.delete(hash);
     }
-    this.#admitLargest();
+    this.#admitLargest(times);
     for (const account of this.#overflow.values()) account.described = undefined;
   }
 
-  /** The series in which an edge is counted from here on. */
-  seriesOf(edge: Edge, account: Account<Labels>, times: SeriesTimes): LiveSeries<Labels> {
-    if (!account.isAdmitted) return this.#overflowSeriesOf(edge.primary, times);
-    account.series ??= new LiveSeries(account.described!.labels, times);
-    return account.series;
-  }
-
-  series(): LiveSeries<Labels>[] {
-    const all = [...new Set(this.#overflowSeries.values())];
-    for (const { series } of this.#admitted.values()) if (series !== undefined) all.push(series);
-    return all;
-  }
-
-  #overflowSeriesOf(primary: boolean, times: SeriesTimes): LiveSeries<Labels> {
+  /** Where the edges that are, or are not, primary are counted while their account is not admitted. */
+  overflowSeries(primary: boolean, times: SeriesTimes): LiveSeries<Labels> {
     const known = this.#overflowSeries.get(primary);
     if (known !== undefined) return known;
     const labels = this.#options.describeOverflow(primary);
@@ -105,11 +87,18 @@ export class AccountBook<Labels extends object> {
     return series;
   }
 
+  /** All that live, once settled. */
+  series(): LiveSeries<Labels>[] {
+    const all = [...new Set(this.#overflowSeries.values())];
+    for (const { series } of this.#admitted.values()) if (series !== undefined) all.push(series);
+    return all;
+  }
+
   /**
    * As long as there is room every account is admitted, the largest first; then each that has more
    * than twice the connections of the smallest with a series takes its place.
    */
-  #admitLargest(): void {
+  #admitLargest(times: SeriesTimes): void {
     let room = this.#options.seriesMax - this.#admitted.size;
     let describedAgain = 0;
     let least = Number.POSITIVE_INFINITY;
@@ -131,9 +120,8 @@ export class AccountBook<Labels extends object> {
         if (smallest === undefined || candidate.connections <= 2 * smallest.connections) return;
         this.#displace(smallest);
       }
-      const described = candidate.described ?? this.#describe(candidate.sample);
-      this.#overflow.delete(hashOf(described.key));
-      this.#admit(candidate, described);
+      this.#overflow.delete(candidate.hash);
+      this.#admit(candidate, candidate.described ?? this.#describe(candidate.sample), times);
     }
   }
 
@@ -142,18 +130,22 @@ export class AccountBook<Labels extends object> {
     return { key: JSON.stringify(labels), labels };
   }
 
-  #admit(account: Account<Labels>, described: Described<Labels>): void {
-    account.isAdmitted = true;
+  #admit(account: Account<Labels>, described: Described<Labels>, times: SeriesTimes): void {
+    account.series = new LiveSeries(described.labels, times);
     account.described = described;
     this.#admitted.set(described.key, account);
   }
 
   #displace(account: Account<Labels>): void {
     const { key } = account.described!;
-    account.isAdmitted = false;
     account.series = undefined;
     this.#admitted.delete(key);
-    if (account.connections > 0) this.#overflow.set(hashOf(key), account);
+    if (account.connections > 0) this.#fold(account, hashOf(key));
+  }
+
+  #fold(account: Account<Labels>, hash: number): void {
+    account.hash = hash;
+    this.#overflow.set(hash, account);
   }
 }
 

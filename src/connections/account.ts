@@ -1,6 +1,12 @@
 import type { Edge } from './edge.ts';
 import type { Series } from './series.ts';
 
+/** The moment of a snapshot: when a new series was known to be 0, and when it is first published. */
+export interface SeriesTimes {
+  readonly startTimeMs: number;
+  readonly publishedAtMs: number;
+}
+
 /** The series of an account while it lives. It changes only while a snapshot is committed. */
 export class LiveSeries<Labels> implements Series<Labels> {
   readonly labels: Labels;
@@ -10,7 +16,7 @@ export class LiveSeries<Labels> implements Series<Labels> {
   closed = 0;
   readonly active = new Map<string, number>();
 
-  constructor(labels: Labels, times: { startTimeMs: number; publishedAtMs: number }) {
+  constructor(labels: Labels, times: SeriesTimes) {
     this.labels = labels;
     this.startTimeMs = times.startTimeMs;
     this.publishedAtMs = times.publishedAtMs;
@@ -36,11 +42,12 @@ export interface Described<Labels> {
  * the others are counted in overflow, and soon keep no more of their labels than a hash.
  */
 export class Account<Labels> {
-  isAdmitted = false;
+  /** While admitted. */
+  series: LiveSeries<Labels> | undefined;
   /** Always there while admitted. */
   described: Described<Labels> | undefined;
-  /** From the first count after admission on. */
-  series: LiveSeries<Labels> | undefined;
+  /** Of the labels' JSON: its place in overflow, while it is there. */
+  hash = 0;
   /** Connections in the table now. */
   connections = 0;
   /** Time of the last snapshot that had connections or increments of it. */

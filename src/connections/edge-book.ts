@@ -6,7 +6,7 @@ import type { Exclusion } from './exclude.ts';
 import { FRESH, FRESH_WORDS, NO_PORT, type EdgeColumns, type Snapshot } from './snapshot.ts';
 
 /** Edges read between two pauses of {@link EdgeBook.read}. */
-const SLICE_EDGES = 500;
+const SLICE_EDGES = 250;
 
 /** Stands in for an edge that is left out: nothing but its number is kept. */
 export const EXCLUDED = 'excluded';

@@ -1,7 +1,7 @@
 import { stateName } from '../conntrack/state.ts';
 import type { Identity } from '../inventory/identity.ts';
 import { AccountBook, type AccountBookOptions } from './account-book.ts';
-import type { Account } from './account.ts';
+import type { Account, SeriesTimes } from './account.ts';
 import { EdgeBook, EXCLUDED } from './edge-book.ts';
 import { EndpointBook } from './endpoint-book.ts';
 import { Exclusion, type ExcludeRule } from './exclude.ts';
@@ -10,7 +10,7 @@ import type { Publication } from './series.ts';
 import { STATE_SLOTS, type Snapshot } from './snapshot.ts';
 
 /** Edges named between two pauses of {@link Ledger.rename}. */
-const SLICE_EDGES = 200;
+const SLICE_EDGES = 100;
 
 export interface LedgerOptions<Labels> extends AccountBookOptions<Labels> {
   /** The node whose table the snapshots are of. */
@@ -98,12 +98,13 @@ export class Ledger<Labels extends object> {
 
   /** Names the edges that are new, and those with an address that has another owner than before. */
   *rename(identityOf: (address: string) => Identity | undefined): Generator<void, void> {
-    const { localAddresses } = this.#snapshotAfter('read', 'name edges');
-    yield* this.#endpoints.name(identityOf, new Set(localAddresses));
+    const snapshot = this.#snapshotAfter('read', 'name edges');
+    const times = this.#timesOf(snapshot);
+    yield* this.#endpoints.name(identityOf, new Set(snapshot.localAddresses));
     let named = 0;
     for (const edge of this.#edges.unnamed()) {
       edge.primary = isPrimary(edge, this.#nodeName);
-      edge.account = this.#accounts.accountOf(edge);
+      edge.account = this.#accounts.accountOf(edge, times);
       if (++named % SLICE_EDGES === 0) yield;
     }
     this.#step = 'named';
@@ -116,11 +117,12 @@ export class Ledger<Labels extends object> {
   commit(): Publication<Labels> {
     const snapshot = this.#snapshotAfter('named', 'commit');
     const { takenAtMs } = snapshot;
+    const times = this.#timesOf(snapshot);
     this.#edges.settle(snapshot.baseline);
     this.#accounts.clearActive();
     this.#weigh(snapshot);
-    this.#accounts.settle(takenAtMs);
-    const counted = this.#count(snapshot);
+    this.#accounts.settle(times);
+    const counted = this.#count(snapshot, times);
 
     const series = this.#accounts.series();
     this.#size = { ...counted, series: series.length };
@@ -133,6 +135,12 @@ export class Ledger<Labels extends object> {
   #snapshotAfter(step: Step, action: string): Snapshot {
     if (this.#snapshot !== undefined && this.#step === step) return this.#snapshot;
     throw new Error(`Cannot ${action}: the snapshot is ${this.#step}, not ${step}`);
+  }
+
+  /** A series that is new in the snapshot was 0 when the last one was taken. */
+  #timesOf({ takenAtMs }: Snapshot): SeriesTimes {
+    const startTimeMs = Math.min(this.#lastTakenAtMs ?? takenAtMs, takenAtMs);
+    return { startTimeMs, publishedAtMs: takenAtMs };
   }
 
   /** How many connections each account has: decides which accounts get a series. */
@@ -148,10 +156,8 @@ export class Ledger<Labels extends object> {
     }
   }
 
-  #count({ takenAtMs, edges }: Snapshot): Omit<LedgerSize, 'series'> {
+  #count({ edges }: Snapshot, times: SeriesTimes): Omit<LedgerSize, 'series'> {
     const { number, opened, closed, active } = edges;
-    const startTimeMs = Math.min(this.#lastTakenAtMs ?? takenAtMs, takenAtMs);
-    const times = { startTimeMs, publishedAtMs: takenAtMs };
     const size = { edges: 0, overflowEdges: 0, excludedEdges: 0, excludedEntries: 0 };
     for (let row = 0; row < number.length; row++) {
       const edge = this.#edges.get(number[row]!);
@@ -161,8 +167,8 @@ export class Ledger<Labels extends object> {
         if (isLive) size.excludedEdges++;
         size.excludedEntries += connections;
       } else {
-        const account = edge.account!;
-        const series = this.#accounts.seriesOf(edge, account, times);
+        const own = edge.account!.series;
+        const series = own ?? this.#accounts.overflowSeries(edge.primary, times);
         series.opened += opened[row]!;
         series.closed += closed[row]!;
         for (let slot = 0; slot < STATE_SLOTS; slot++) {
@@ -170,7 +176,7 @@ export class Ledger<Labels extends object> {
           if (count > 0) series.addActive(stateName(edge.protocol, slot), count);
         }
         if (isLive) size.edges++;
-        if (isLive && !account.isAdmitted) size.overflowEdges++;
+        if (isLive && own === undefined) size.overflowEdges++;
       }
       if (!isLive) this.#edges.end(number[row]!);
     }

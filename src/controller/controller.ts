@@ -1,10 +1,9 @@
 import { once } from 'node:events';
-import { setTimeout } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { InventoryFile } from '../inventory/file.ts';
 import { Inventory } from '../inventory/inventory.ts';
-import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { every } from '../runtime/every.ts';
+import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import type { Log } from '../runtime/log.ts';
 import { SettingsError } from '../runtime/settings.ts';
 import type { ControllerSettings } from './config.ts';
@@ -13,7 +12,7 @@ import { createServer } from './server.ts';
 /** How long requests may take to end when the controller does. */
 const CLOSE_MS = 1500;
 
-export interface Controller extends AsyncDisposable {
+interface Controller extends AsyncDisposable {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
   readonly url: string;
 }
@@ -83,12 +82,7 @@ async function listen(
 
 /** Requests in flight may end; what takes too long is cut off. */
 async function close(app: FastifyInstance): Promise<void> {
-  const closed = new AbortController();
-  const cut = setTimeout(CLOSE_MS, undefined, { signal: closed.signal }).then(
-    () => app.server.closeAllConnections(),
-    () => {},
-  );
+  const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
   await app.close();
-  closed.abort();
-  await cut;
+  clearTimeout(cut);
 }

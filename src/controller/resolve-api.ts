@@ -6,7 +6,6 @@ import {
   ADDRESSES_MAX,
   RESOLVE_PATH,
   resolveRequestSchema,
-  resolveResponseSchema,
   type ResolveRequest,
   type ResolveResponse,
 } from '../inventory/wire.ts';
@@ -44,6 +43,10 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
       parseJson(await decompress(body, request.headers['content-encoding']?.toLowerCase())),
   );
 
+  app.addContentTypeParser('*', async () => {
+    throw new Problem(415, 'The content type is not application/json');
+  });
+
   app.addHook('onRequest', async (_request, { raw: response }) => {
     const startedMs = performance.now();
     inFlight++;
@@ -66,7 +69,7 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
 
   app.post<{ Body: ResolveRequest; Reply: ResolveResponse }>(
     RESOLVE_PATH,
-    { schema: { body: resolveRequestSchema, response: { 200: resolveResponseSchema } } },
+    { schema: { body: resolveRequestSchema } },
     (request) => answer(request.body, epoch, options),
   );
 }

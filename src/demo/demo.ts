@@ -1,4 +1,5 @@
 /** A whole cluster on one machine: its traffic, khan watching it, and the truth beside khan's numbers. */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { every } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
@@ -21,34 +22,45 @@ const POLLS_A_ROUND = 1.5;
 const POLLS_BEFORE_COMPARISON = 3;
 const COMPARISONS_MAX = 4;
 
-/** Throws a {@link Failure} when the machine does not allow it, or a number is not the truth. */
-export async function runDemo({
-  settings,
-  log,
-  signal,
-  print,
-}: {
+interface Options {
   readonly settings: DemoSettings;
   readonly log: Log;
   /** Ends the demo; without a comparison. */
   readonly signal: AbortSignal;
   /** Writes to stdout. */
   readonly print: (text: string) => void;
-}): Promise<void> {
-  const { seconds, json, 'poll-interval': pollIntervalMs, 'log-level': logLevel } = settings;
+}
+
+/** Throws a {@link Failure} when the machine does not allow it, or a number is not the truth. */
+export async function runDemo(options: Options): Promise<void> {
+  const { settings, log, signal } = options;
   await requirePrograms({ log });
   await gainNamespaces();
-  await using lab = await Lab.create();
+  try {
+    await demonstrate(options);
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    if (settings.seconds === 0) return;
+    const message = 'Cannot compare with the truth: ended before the last snapshot';
+    throw new Failure(message, { exitCode: EXIT_FAILURE, cause });
+  }
+}
+
+/** Rejects when the signal aborts. */
+async function demonstrate({ settings, signal, print }: Options): Promise<void> {
+  const { seconds, json, 'poll-interval': pollIntervalMs, 'log-level': logLevel } = settings;
+  const interruption = aborted(signal);
+  // It may come while something else is awaited that heeds the signal by itself.
+  interruption.catch(() => {});
+  await using lab = await Lab.create({ signal });
   await using traffic = new Traffic(lab);
   const scenario = new Scenario(traffic, { withPing: await hasProgram('ping') });
-  await scenario.start();
-  await using khan = await KhanPrograms.start({ lab, pollIntervalMs, logLevel });
+  await Promise.race([scenario.start(), interruption]);
+  await using khan = await KhanPrograms.start({ lab, pollIntervalMs, logLevel, signal });
   if (!json) print(welcome(khan));
+
   const compareNow = async () =>
     compare({ truth: traffic.truth(), samples: await khan.samples(), leak: LEAK });
-
-  const over =
-    seconds > 0 ? AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]) : signal;
   const live = new LiveSummary(json ? () => {} : print, {
     terminal: process.stdout.isTTY ? process.stdout : undefined,
   });
@@ -56,18 +68,17 @@ export async function runDemo({
   const show = async () => {
     live.show(Math.round((performance.now() - beganMs) / 1000), await compareNow());
   };
+  const over =
+    seconds > 0 ? AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]) : signal;
   const roundMs = pollIntervalMs * POLLS_A_ROUND;
-  const rounds = every({
-    periodMs: roundMs,
-    signal: over,
-    tick: () => scenario.round(),
-    onError: fail,
-  });
-  const shows = every({ periodMs: SHOW_MS, signal: over, tick: show, onError: fail });
-  await Promise.race([khan.ended, Promise.all([rounds, shows])]);
-  if (signal.aborted && seconds === 0) return;
+  const run = Promise.all([
+    every({ periodMs: roundMs, signal: over, tick: () => scenario.round(), onError: fail }),
+    every({ periodMs: SHOW_MS, signal: over, tick: show, onError: fail }),
+  ]);
+  const interrupted = Promise.race([khan.ended, interruption]);
+  await Promise.race([run, interrupted]);
 
-  const last = await Promise.race([khan.ended, settle({ compareNow, pollIntervalMs, signal })]);
+  const last = await Promise.race([settle({ compareNow, pollIntervalMs, signal }), interrupted]);
   print(json ? `${JSON.stringify({ seconds, ...last })}\n` : `\n${tableText(last.rows)}`);
   if (!last.equal) throw new Failure(difference(last), { exitCode: EXIT_FAILURE });
   if (!json) print('\nEvery number is the truth.\n');
@@ -83,23 +94,23 @@ async function settle({
   readonly pollIntervalMs: number;
   readonly signal: AbortSignal;
 }): Promise<Comparison> {
-  try {
-    // Read as regularly as a scraper: a new counter stays at 0 until those have seen it.
-    for (let poll = 0; poll < POLLS_BEFORE_COMPARISON; poll++) {
-      await compareNow();
-      await delay(pollIntervalMs, undefined, { signal });
-    }
-    let last = await compareNow();
-    for (let again = 1; again < COMPARISONS_MAX && !last.equal; again++) {
-      await delay(pollIntervalMs, undefined, { signal });
-      last = await compareNow();
-    }
-    return last;
-  } catch (cause) {
-    if (!signal.aborted) throw cause;
-    const message = 'Cannot compare with the truth: ended before the last snapshot';
-    throw new Failure(message, { exitCode: EXIT_FAILURE, cause });
+  // Read as regularly as a scraper: a new counter stays at 0 until those have seen it.
+  for (let poll = 0; poll < POLLS_BEFORE_COMPARISON; poll++) {
+    await compareNow();
+    await delay(pollIntervalMs, undefined, { signal });
   }
+  let last = await compareNow();
+  for (let again = 1; again < COMPARISONS_MAX && !last.equal; again++) {
+    await delay(pollIntervalMs, undefined, { signal });
+    last = await compareNow();
+  }
+  return last;
+}
+
+/** Rejects when the signal aborts: what still runs loses what it runs on. */
+async function aborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }
 
 /** Ends what {@link every} repeats. */

@@ -21,7 +21,16 @@ export class KhanProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   #disposed = false;
 
-  private constructor(name: string, argv: readonly string[], port: number) {
+  /** The port must be free: see {@link freePort}. */
+  constructor({
+    name,
+    argv,
+    port,
+  }: {
+    readonly name: string;
+    readonly argv: readonly string[];
+    readonly port: number;
+  }) {
     this.#name = name;
     this.url = `http://127.0.0.1:${port}`;
     const cli = siblingScript(join('..', 'cli'));
@@ -46,31 +55,16 @@ export class KhanProcess implements AsyncDisposable {
     this.ended.catch(() => {});
   }
 
-  /** Resolves when the program says that it is ready. `port` is taken if it is free, else another. */
-  static async start({
-    name,
-    argv,
-    port,
-  }: {
-    readonly name: string;
-    readonly argv: readonly string[];
-    readonly port: number;
-  }): Promise<KhanProcess> {
-    const started = new KhanProcess(name, argv, await freePort(port));
-    try {
-      await Promise.race([started.#ready(), started.ended]);
-    } catch (error) {
-      await started[Symbol.asyncDispose]();
-      throw error;
-    }
-    return started;
+  /** Resolves when the program says that it is ready; rejects when it ends instead. */
+  async ready(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#answersReady(signal), this.ended]);
   }
 
-  async #ready(): Promise<void> {
+  async #answersReady(signal: AbortSignal): Promise<void> {
     const deadlineMs = performance.now() + READY_MS_MAX;
     while (!this.#disposed) {
       // Refused until it listens, 503 until it is ready.
-      const ready = await fetch(`${this.url}/readyz`).then(
+      const ready = await fetch(`${this.url}/readyz`, { signal }).then(
         ({ ok }) => ok,
         () => false,
       );
@@ -80,7 +74,7 @@ export class KhanProcess implements AsyncDisposable {
           `Cannot start ${this.#name}: not ready after ${READY_MS_MAX / 1000} seconds`,
           { exitCode: EXIT_FAILURE },
         );
-      await delay(READY_CHECK_MS);
+      await delay(READY_CHECK_MS, undefined, { signal });
     }
   }
 
@@ -109,7 +103,8 @@ function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(foreign);
 }
 
-async function freePort(wanted: number): Promise<number> {
+/** The wanted port of loopback, or another one where that is taken. */
+export async function freePort(wanted: number): Promise<number> {
   const server = createServer();
   const listening = async (port: number) => {
     server.listen({ host: '127.0.0.1', port });

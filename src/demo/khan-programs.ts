@@ -2,7 +2,7 @@ import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { KhanProcess } from './khan-process.ts';
+import { KhanProcess, freePort } from './khan-process.ts';
 import type { Lab } from './lab.ts';
 import { type Sample, parsePage } from './page.ts';
 import { NODES, inventoryFile } from './topology.ts';
@@ -35,31 +35,35 @@ export class KhanPrograms implements AsyncDisposable {
     lab,
     pollIntervalMs,
     logLevel,
+    signal,
   }: {
     readonly lab: Lab;
     readonly pollIntervalMs: number;
     readonly logLevel: string;
+    readonly signal: AbortSignal;
   }): Promise<KhanPrograms> {
     await using stack = new AsyncDisposableStack();
     const inventory = stack.use(await unnamedFile(inventoryFile()));
     const common = ['--poll-interval', `${pollIntervalMs}ms`, '--log-level', logLevel];
     const controller = stack.use(
-      await KhanProcess.start({
+      new KhanProcess({
         name: 'the controller',
         argv: ['controller', '--inventory-file', pathOf(inventory), ...common],
-        port: CONTROLLER_PORT,
+        port: await freePort(CONTROLLER_PORT),
       }),
     );
+    await controller.ready(signal);
     const agents: KhanProcess[] = [];
     for (const [index, { name }] of NODES.entries()) {
       const node = ['--node-name', name, '--netns', lab.namespace(name).path];
-      const agent = await KhanProcess.start({
+      const agent = new KhanProcess({
         name: `the agent of ${name}`,
         argv: ['agent', ...node, '--controller-url', controller.url, ...common],
-        port: FIRST_AGENT_PORT + index,
+        port: await freePort(FIRST_AGENT_PORT + index),
       });
       agents.push(stack.use(agent));
     }
+    await Promise.all(agents.map(async (agent) => agent.ready(signal)));
     return new KhanPrograms(controller, agents, stack.move());
   }
 

@@ -24,7 +24,7 @@ export class Lab implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  static async create(): Promise<Lab> {
+  static async create({ signal }: { readonly signal: AbortSignal }): Promise<Lab> {
     await using stack = new AsyncDisposableStack();
     const names = [
       OUTSIDE,
@@ -33,6 +33,7 @@ export class Lab implements AsyncDisposable {
     ];
     const namespaces = new Map<string, NetworkNamespace>();
     for (const name of names) {
+      signal.throwIfAborted();
       const namespace = stack.use(await NetworkNamespace.create(name));
       await namespace.sysctl({
         // No duplicate address detection: addresses are usable at once.
@@ -55,11 +56,13 @@ export class Lab implements AsyncDisposable {
     await outsideUp(this.namespace(OUTSIDE));
     for (const node of NODES)
       await nodeUp(this.namespace(node.name), this.namespace(OUTSIDE), node);
-    for (const pod of PODS) {
-      const node = NODES.find(({ name }) => name === pod.node);
-      if (pod.hostNetwork || node === undefined) continue;
-      await podUp(this.namespaceOf(pod), this.namespace(node.name), pod, node);
-    }
+    await Promise.all(
+      PODS.map(async (pod) => {
+        const node = NODES.find(({ name }) => name === pod.node);
+        if (pod.hostNetwork || node === undefined) return;
+        await podUp(this.namespaceOf(pod), this.namespace(node.name), pod, node);
+      }),
+    );
     await this.namespace('db-0').nft(droppingRuleset(DROPPED_PORT));
   }
 

@@ -25,7 +25,8 @@ export class NetworkNamespace implements AsyncDisposable {
 
   static async create(name: string): Promise<NetworkNamespace> {
     // detached: a Ctrl-C in the terminal reaches only us, so that we end things in order.
-    const holder = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec cat'], {
+    const hold = 'ip link set lo up && echo ready && exec cat';
+    const holder = spawn('unshare', ['--net', 'sh', '-c', hold], {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, PATH: COMMAND_PATH },
@@ -38,9 +39,7 @@ export class NetworkNamespace implements AsyncDisposable {
     ]);
     if (!ready || holder.pid === undefined)
       throw new Error(`Cannot create the network namespace ${name}: ${complaint.trim()}`);
-    const namespace = new NetworkNamespace(name, holder, holder.pid);
-    await namespace.ip(['link set lo up']);
-    return namespace;
+    return new NetworkNamespace(name, holder, holder.pid);
   }
 
   /** The command line that runs a program inside. */

@@ -1,7 +1,7 @@
 /** The traffic generator: it opens real connections between the lab's places and writes down the truth. */
 import { isIPv6 } from 'node:net';
 import type { Lab } from './lab.ts';
-import { place } from './topology.ts';
+import { PARTNER, PODS, STRANGER, place } from './topology.ts';
 import { WorkloadProcess } from './workload-process.ts';
 import type { Ending, Peer, Seen } from './workload.ts';
 
@@ -35,12 +35,14 @@ interface MutableTruth extends Truth {
 }
 
 export class Traffic implements AsyncDisposable {
-  readonly #workloads = new Map<string, WorkloadProcess>();
-  readonly #lab: Lab;
+  readonly #workloads: ReadonlyMap<string, WorkloadProcess>;
   readonly #truth = new Map<string, MutableTruth>();
 
   constructor(lab: Lab) {
-    this.#lab = lab;
+    const places = [...PODS, STRANGER, PARTNER];
+    this.#workloads = new Map(
+      places.map((each) => [each.name, new WorkloadProcess(each.name, lab.namespaceOf(each))]),
+    );
   }
 
   truth(): readonly Truth[] {
@@ -94,11 +96,9 @@ export class Traffic implements AsyncDisposable {
   }
 
   #workload(name: string): WorkloadProcess {
-    const running = this.#workloads.get(name);
-    if (running !== undefined) return running;
-    const started = new WorkloadProcess(name, this.#lab.namespaceOf(place(name)));
-    this.#workloads.set(name, started);
-    return started;
+    const workload = this.#workloads.get(name);
+    if (workload === undefined) throw new RangeError(`Cannot command ${name}: no such place`);
+    return workload;
   }
 
   #record(path: Omit<Truth, 'opened' | 'ended'>): MutableTruth {

@@ -63,7 +63,7 @@ export class WorkloadProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');
-    if (this.#child.connected) this.#child.disconnect();
+    this.#child.kill('SIGKILL');
     await exited;
   }
 }

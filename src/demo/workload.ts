@@ -235,8 +235,10 @@ async function serve<Name extends Command>({ id, command, request }: Request<Nam
   } catch (error) {
     reply = { id, error: error instanceof Error ? error.message : String(error) };
   }
-  process.send?.(reply);
+  // Who asked may be gone by now; the end of the channel is what ends this process.
+  process.send?.(reply, () => {});
 }
 
 process.on('message', (message: Request) => void serve(message));
 process.once('disconnect', () => process.exit());
+if (!process.connected) process.exit();

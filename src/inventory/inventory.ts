@@ -47,9 +47,9 @@ interface Holding {
 }
 
 /** How long a deleted pod keeps an address that nobody else claims: its connections outlive it. */
-export const DELETED_POD_MS = 5 * 60_000;
+const DELETED_POD_MS = 5 * 60_000;
 /** How long a lost address is remembered, so that whoever asks what changed is told. */
-export const HISTORY_MS = 15 * 60_000;
+const HISTORY_MS = 15 * 60_000;
 const DELETED_PODS_MAX = 131_072;
 const HISTORY_MAX = 131_072;
 

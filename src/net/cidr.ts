@@ -30,12 +30,6 @@ export function parseCidr(text: string): Cidr {
   return { text: canonical, prefix: bitsOf(bytes).slice(0, 1 + length) };
 }
 
-/** False also for a text that is no address. */
-export function cidrContains(cidr: Cidr, address: string): boolean {
-  const bytes = parseAddress(address);
-  return bytes !== undefined && bitsOf(bytes).startsWith(cidr.prefix);
-}
-
 /** Values by CIDR; the longest prefix wins. */
 export class CidrTable<T> {
   readonly #values = new Map<string, T>();

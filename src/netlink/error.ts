@@ -1,7 +1,10 @@
 import { constants } from 'node:os';
 
+/** Of the two names that some have, the first one: EAGAIN rather than EWOULDBLOCK. */
 const NAMES = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
 );
 
 /** A netlink operation that failed, with the kernel's reason. */

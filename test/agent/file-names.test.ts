@@ -43,8 +43,8 @@ t.test('the file is read at the first resolve() and again when it changed', asyn
 t.test('a file that was never read is a failure, one that breaks later is not', async (t) => {
   const path = join(t.testdir({ 'inventory.yaml': 'addresses: 1' }), 'inventory.yaml');
   const names = new FileNames({ path, log: capturedLog().log });
-  await t.rejects(names.resolve(ADDRESSES), { exitCode: 2 });
-  await t.rejects(names.resolve(ADDRESSES), { exitCode: 2 });
+  await t.rejects(names.resolve(ADDRESSES), { message: /must be a mapping/, exitCode: 2 });
+  await t.rejects(names.resolve(ADDRESSES), { message: /must be a mapping/, exitCode: 2 });
   await writeFile(path, YAML);
   await names.resolve(ADDRESSES);
   await writeFile(path, 'addresses: 1');

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { ResolveClient } from '../../src/agent/resolve-client.ts';
+import { listening } from '../builders/listening.ts';
 
 const QUESTION = { node: 'node-a', have: [], want: ['10.1.0.11'] };
 const ANSWER = {
@@ -18,18 +19,14 @@ const ANSWER = {
 };
 const never = new AbortController().signal;
 
-async function listening(t: Test, server: Server): Promise<string> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
 /** A controller that answers as it is told. */
 async function client(t: Test, listener: RequestListener, totalMsMax = 10_000) {
   const server = createServer(listener);
-  const url = await listening(t, server);
-  t.teardown(() => server.closeAllConnections());
+  const { url } = await listening(server);
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   const resolver = new ResolveClient(url, { totalMsMax });
   t.teardown(() => resolver[Symbol.dispose]());
   return { server, url, ask: (signal = never) => resolver.ask(QUESTION, { signal }) };
@@ -38,11 +35,12 @@ async function client(t: Test, listener: RequestListener, totalMsMax = 10_000) {
 t.test('ask() posts gzip, takes gzip, and keeps its connection', async (t) => {
   const seen: unknown[] = [];
   let connections = 0;
-  const { ask, server } = await client(t, async (request, response) => {
-    const body = Buffer.concat(await Array.fromAsync(request));
-    seen.push([request.method, request.url, JSON.parse(gunzipSync(body).toString())]);
-    response.setHeader('content-encoding', 'gzip');
-    response.end(gzipSync(JSON.stringify(ANSWER)));
+  const { ask, server } = await client(t, (request, response) => {
+    request.once('data', (body: Buffer) => {
+      seen.push([request.method, request.url, JSON.parse(gunzipSync(body).toString())]);
+      response.setHeader('content-encoding', 'gzip');
+      response.end(gzipSync(JSON.stringify(ANSWER)));
+    });
   });
   server.on('connection', () => connections++);
   t.strictSame(await ask(), ANSWER);
@@ -110,7 +108,9 @@ t.test('no HTTP, nobody there and a cut connection are errors', async (t) => {
   );
   const cut = createTcpServer((socket) => socket.destroy());
   for (const server of [broken, cut]) {
-    const resolver = new ResolveClient(await listening(t, server));
+    const { url } = await listening(server);
+    t.teardown(() => server.close());
+    const resolver = new ResolveClient(url);
     await t.rejects(resolver.ask(QUESTION, { signal: never }));
   }
   const { url, server } = await client(t, () => {});

@@ -279,30 +279,30 @@ t.test('what is excluded reaches no series, and is counted', async (t) => {
   t.match(ledger.size, { excludedEdges: 1, excludedEntries: 4 });
 });
 
-t.test(
-  'steps out of order are refused, and a baseline goes on after a lost snapshot',
-  async (t) => {
-    const table = new SimulatedTable();
-    const ledger = newLedger();
-    t.throws(() => ledger.commit(), {
-      message: 'Cannot commit: the snapshot is committed, not named',
-    });
-    table.open(webToApi);
-    run(ledger.begin(table.snapshot(1_000)));
-    t.throws(() => ledger.commit(), { message: 'Cannot commit: the snapshot is read, not named' });
-    t.throws(() => run(ledger.begin(table.snapshot(2_000))), {
-      message: 'Cannot begin a snapshot: the last one is read, but not committed',
-    });
-    run(ledger.rename(() => undefined));
-    t.throws(() => run(ledger.rename(() => undefined)), {
-      message: 'Cannot name edges: the snapshot is named, not read',
-    });
+t.test('steps out of order are refused, and a baseline follows a lost snapshot', async (t) => {
+  const table = new SimulatedTable();
+  const ledger = newLedger();
+  t.throws(() => ledger.commit(), {
+    message: 'Cannot commit: the snapshot is committed, not named',
+  });
+  table.open(webToApi);
+  run(ledger.begin(table.snapshot(1_000)));
+  t.throws(() => ledger.commit(), { message: 'Cannot commit: the snapshot is read, not named' });
+  t.throws(() => run(ledger.begin(table.snapshot(2_000))), {
+    message: 'Cannot begin a snapshot: the last one is read, but not committed',
+  });
+  run(ledger.rename(() => undefined));
+  t.throws(() => run(ledger.rename(() => undefined)), {
+    message: 'Cannot name edges: the snapshot is named, not read',
+  });
 
-    table.restart();
-    t.match(told(enter(ledger, table.snapshot(3_000))), [{ ESTABLISHED: 1 }]);
-    t.same([...ledger.addresses()], ['10.1.0.1', '10.2.0.1']);
-  },
-);
+  table.restart();
+  t.match(told(enter(ledger, table.snapshot(3_000))), [{ ESTABLISHED: 1 }]);
+  t.same([...ledger.addresses()], ['10.1.0.1', '10.2.0.1']);
+  table.close(webToApi);
+  enter(ledger, table.snapshot(4_000));
+  t.same([...ledger.addresses()], []);
+});
 
 t.test('a snapshot that does not continue the last one is refused', async (t) => {
   const table = new SimulatedTable();

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { controllerSettings } from '../../src/controller/config.ts';
 import { runController, startController } from '../../src/controller/controller.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
+import { listening } from '../builders/listening.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 
 const INVENTORY = 'addresses: { 10.1.0.11: { type: pod, name: web-1 } }\n';
@@ -99,10 +100,9 @@ t.test('without an inventory file the controller does not start', async (t) => {
 });
 
 t.test('a taken port ends the start with one clear error', async (t) => {
-  const taken = createServer().listen(0, '127.0.0.1');
+  const taken = createServer();
   t.teardown(() => taken.close());
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
+  const { port } = await listening(taken);
   const { settings } = settingsFor(t, INVENTORY);
   const listen = { host: '127.0.0.1', port };
   await t.rejects(startController({ settings: { ...settings, listen }, log: capturedLog().log }), {

@@ -1,14 +1,15 @@
 import { once } from 'node:events';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { createServer } from '../../src/controller/server.ts';
-import { HISTORY_MS, Inventory, RANK } from '../../src/inventory/inventory.ts';
+import { Inventory, RANK } from '../../src/inventory/inventory.ts';
 import { ADDRESSES_MAX, REQUEST_BYTES_MAX } from '../../src/inventory/wire.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 
 const web = { type: 'pod', namespace: 'shop', name: 'web-1' } as const;
 const api = { type: 'service', namespace: 'shop', name: 'api' } as const;
+const HISTORY_MS = 15 * 60_000;
 const JSON_TYPE = { 'content-type': 'application/json' };
 const JSON_HEAD = 'content-type: application/json\r\n';
 
@@ -35,7 +36,8 @@ async function controller(t: Test) {
   };
   const put = (uid: string, address: string, identity: typeof web | typeof api) =>
     inventory.put(uid, [{ address, rank: RANK.serviceClusterIp, identity }]);
-  return { app, clock, inventory, lines, origin, post, put, resolve, state };
+  const port = Number(new URL(origin).port);
+  return { app, clock, inventory, lines, origin, port, post, put, resolve, state };
 }
 
 /** Asserts that a response is a problem of RFC 9457 and gives its members. */
@@ -136,8 +138,12 @@ t.test('keys of a newer agent are ignored', async (t) => {
 
 t.test('any other type of content is answered 415', async (t) => {
   const { post } = await controller(t);
-  await problem(t, await post('node=a', { 'content-type': 'text/plain' }), 415);
-  await problem(t, await post('<a/>', { 'content-type': 'application/xml' }), 415);
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp']) {
+    const { detail } = await problem(t, await post('{}', { 'content-type': type }), 415);
+    t.equal(detail, 'The content type is not application/json');
+  }
+  const untyped = await post(Buffer.from('{}'), {});
+  await problem(t, untyped, 415);
 });
 
 t.test('a compressed request is read, in gzip alone', async (t) => {
@@ -155,14 +161,13 @@ t.test('a compressed request is read, in gzip alone', async (t) => {
 });
 
 t.test('a large answer is compressed for those who accept it', async (t) => {
-  const { origin, put } = await controller(t);
+  const { port, put } = await controller(t);
   const want = Array.from({ length: 100 }, (_, at) => `10.1.0.${at}`);
   for (const address of want) put(address, address, web);
   const bytes = async (accepted: string) => {
-    const { hostname, port } = new URL(origin);
     const body = JSON.stringify({ node: 'node-a', want });
     const head = `POST /v1/resolve HTTP/1.0\r\nhost: a\r\n${JSON_HEAD}`;
-    const socket = connect(Number(port), hostname);
+    const socket = connect(port, '127.0.0.1');
     socket.write(
       `${head}accept-encoding: ${accepted}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
@@ -205,8 +210,7 @@ t.test('256 KiB are read, and one byte more is answered 413, compressed or not',
 });
 
 t.test('more than 64 requests at a time are answered 429 with Retry-After', async (t) => {
-  const { app, post } = await controller(t);
-  const { port } = app.server.address() as AddressInfo;
+  const { app, port, post } = await controller(t);
   const head = `POST /v1/resolve HTTP/1.1\r\nhost: a\r\n${JSON_HEAD}`;
   const begun: Socket[] = [];
   while (begun.length < 64) {
@@ -245,11 +249,11 @@ t.test('an error inside is logged, and its message stays inside', async (t) => {
 });
 
 t.test('the metrics count requests by result, time them, and give the inventory', async (t) => {
-  const { app, origin, post, put } = await controller(t);
+  const { app, origin, port, post, put } = await controller(t);
   put('a', '10.1.0.11', web);
   await post('{"node": "node-a"}');
   await post('{');
-  const gone = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+  const gone = connect(port, '127.0.0.1');
   gone.write(`POST /v1/resolve HTTP/1.1\r\nhost: a\r\n${JSON_HEAD}content-length: 1\r\n\r\n`);
   const [, answered] = await once(app.server, 'request');
   gone.destroy();

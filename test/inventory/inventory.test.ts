@@ -2,15 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Identity } from '../../src/inventory/identity.ts';
-import {
-  DELETED_POD_MS,
-  HISTORY_MS,
-  Inventory,
-  RANK,
-  type Claim,
-} from '../../src/inventory/inventory.ts';
+import { Inventory, RANK, type Claim } from '../../src/inventory/inventory.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 
+const DELETED_POD_MS = 5 * 60_000;
+const HISTORY_MS = 15 * 60_000;
 const ADDRESS = '10.1.0.11';
 const web: Identity = { type: 'pod', namespace: 'shop', name: 'web-1' };
 const api: Identity = { type: 'service', namespace: 'shop', name: 'api' };

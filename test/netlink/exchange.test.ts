@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import t from 'tap';
-import { exchange, type ExchangeResult, type Transport } from '../../src/netlink/exchange.ts';
+import { exchange, type ExchangeResult } from '../../src/netlink/exchange.ts';
 import { nfnetlinkRequest } from '../../src/netlink/message.ts';
 import {
   concat,
@@ -15,7 +15,7 @@ import {
   NLMSG_NOOP,
   NLMSG_OVERRUN,
 } from '../builders/ctnetlink.ts';
-import { fakeKernel, PORT_ID, type Reception, type Request } from '../fakes/kernel.ts';
+import { fakeKernel, PORT_ID, type Reception } from '../fakes/kernel.ts';
 
 const { EAGAIN, EINTR, ENOBUFS, ENETDOWN } = constants.errno;
 const SEQUENCE = 0x8000_0001;
@@ -68,36 +68,6 @@ t.test('an acknowledgement, NLMSG_ERROR with 0, is an end', async (t) => {
   t.strictSame(dumpOf([numbered(1), error(header, 0)]), { ...whole, visited: [1] });
 });
 
-t.test('the request is what nfnetlink wants: 20 bytes with our sequence number', async (t) => {
-  const requests: Request[] = [];
-  const transport = fakeKernel((request) => {
-    requests.push(request);
-    return [end];
-  });
-  const sent: Uint8Array[] = [];
-  const recording: Transport = {
-    ...transport,
-    send: (request) => {
-      sent.push(request);
-      return transport.send(request);
-    },
-  };
-  exchange({
-    operation: 'read the table',
-    transport: recording,
-    request: nfnetlinkRequest({ type: 0x101, flags: 0x301, sequence: SEQUENCE, family: 10 }),
-    sequence: SEQUENCE,
-    answerType: CT_NEW,
-    visit: () => true,
-    timeoutMs: 1000,
-  });
-  t.strictSame(requests, [{ type: 0x101, flags: 0x301, sequence: SEQUENCE, portId: PORT_ID }]);
-  t.strictSame(
-    sent.map((request) => Buffer.from(request).toString('hex')),
-    ['1400000001010103010000800000000' + '0' + '0a000000'],
-  );
-});
-
 t.test(
   'an error of the kernel is thrown by its name, from NLMSG_ERROR and from NLMSG_DONE',
   async (t) => {
@@ -141,59 +111,18 @@ t.test('silence before the end is a timeout', async (t) => {
   t.throws(() => dumpOf([]), { code: 'ETIMEDOUT' });
 });
 
-t.test('an answer that never ends is a timeout, however lively it is', async (t) => {
+t.test('an answer that does not end in time is a timeout, however lively it is', async (t) => {
+  const lively = Array.from({ length: 2000 }, () => numbered(1));
   let time = 0;
-  const now = () => time;
-  const endless = Array.from({ length: 3000 }, (_, at) => numbered(at & 0xff));
-  const ticking = {
-    *[Symbol.iterator]() {
-      for (const one of endless) {
-        time++;
-        yield one;
-      }
-    },
-  };
-  t.strictSame(dumpOf([...endless.slice(0, 900), end], { now }).visited.length, 900);
-  const transport = fakeKernel(() => endless);
-  const iterator = ticking[Symbol.iterator]();
-  let received = 0;
-  t.throws(
-    () =>
-      exchange({
-        operation: 'read the table',
-        transport: {
-          ...transport,
-          receive: () => {
-            received++;
-            iterator.next();
-            return transport.receive();
-          },
-        },
-        request: new Uint8Array(20),
-        sequence: SEQUENCE,
-        answerType: CT_NEW,
-        visit: () => true,
-        timeoutMs: 1000,
-        now,
-      }),
-    { code: 'ETIMEDOUT' },
-  );
-  t.equal(received, 1001);
+  const now = () => time++;
+  t.equal(dumpOf([...lively.slice(0, 900), end], { now }).visited.length, 900);
+  t.throws(() => dumpOf([...lively, end], { now }), { code: 'ETIMEDOUT' });
 });
 
 t.test('signals without end do not hold an exchange for ever', async (t) => {
   let time = 0;
-  t.throws(
-    () =>
-      dumpOf(
-        Array.from({ length: 5000 }, () => -EINTR),
-        { now: () => time++ },
-      ),
-    {
-      code: 'ETIMEDOUT',
-    },
-  );
-  t.ok(time < 2000);
+  const signals = Array.from({ length: 2000 }, () => -EINTR);
+  t.throws(() => dumpOf([...signals, end], { now: () => time++ }), { code: 'ETIMEDOUT' });
 });
 
 t.test('an errno of recv() is thrown', async (t) => {
@@ -228,11 +157,10 @@ t.test('messages with another sequence number or port id are passed over', async
 });
 
 t.test('messages of another type are passed over', async (t) => {
-  const other = (type: number) => message(type, header, new Uint8Array(8));
-  const receptions = [
-    concat([other(NLMSG_NOOP), other(CT_DELETE), other(0x7ff), numbered(1), end]),
-  ];
-  t.strictSame(dumpOf(receptions), { ...whole, visited: [1] });
+  const others = [NLMSG_NOOP, CT_DELETE, 0x7ff].map((type) =>
+    message(type, header, new Uint8Array(8)),
+  );
+  t.strictSame(dumpOf([concat([...others, numbered(1), end])]), { ...whole, visited: [1] });
 });
 
 t.test('NLM_F_DUMP_INTR and NLMSG_OVERRUN mark the answer as interrupted', async (t) => {

@@ -1,0 +1,144 @@
+import t from 'tap';
+import { KnownAddresses } from '../../src/agent/known-addresses.ts';
+import type { ResolveResponse } from '../../src/inventory/wire.ts';
+
+const A = '10.1.0.11';
+const B = '10.1.0.12';
+const web = { type: 'pod', name: 'web-1' } as const;
+
+function answer(rest: Partial<ResolveResponse> = {}): ResolveResponse {
+  return {
+    epoch: 'e1',
+    rev: 1,
+    synced: true,
+    stale: false,
+    entries: {},
+    gone: [],
+    reset: false,
+    nextPollMs: 30_000,
+    ...rest,
+  };
+}
+
+function knownAddresses({ addressesMax = 10, random = (): number => 0 } = {}) {
+  const known = new KnownAddresses({ addressesMax, random });
+  /** One question about these addresses and its answer. */
+  const exchange = (addresses: readonly string[], response: ResolveResponse, nowMs = 0) => {
+    known.remember(addresses);
+    const question = known.question(addresses, nowMs);
+    known.take(question, response, nowMs);
+    return question;
+  };
+  return { known, exchange };
+}
+
+t.test('what was answered is asked for as had, since the oldest of the answers', async (t) => {
+  const { known, exchange } = knownAddresses();
+  t.strictSame(exchange([A], answer({ rev: 5, entries: { [A]: web }, reset: true })), {
+    have: [],
+    want: [A],
+  });
+  exchange([B], answer({ rev: 9, entries: { [B]: web } }));
+  t.strictSame(known.question([A, B, '192.0.2.1'], 0), {
+    have: [A, B],
+    want: ['192.0.2.1'],
+    epoch: 'e1',
+    since: 5,
+  });
+});
+
+t.test('what another controller answered is wanted again', async (t) => {
+  const { known, exchange } = knownAddresses();
+  exchange([A], answer({ entries: { [A]: web } }));
+  exchange([B], answer({ epoch: 'e2', entries: { [B]: web } }));
+  t.strictSame(known.question([A, B], 0), { have: [B], want: [A], epoch: 'e2', since: 1 });
+});
+
+t.test('what was answered more than ten minutes ago is wanted again', async (t) => {
+  const { known, exchange } = knownAddresses();
+  exchange([A], answer({ entries: { [A]: web } }));
+  t.strictSame(known.question([A], 600_000).have, [A]);
+  t.strictSame(known.question([A], 600_001).want, [A]);
+});
+
+t.test('what is not mentioned of the had stays, what is gone goes', async (t) => {
+  const { known, exchange } = knownAddresses();
+  exchange([A, B], answer({ entries: { [A]: web, [B]: web } }));
+  const kept = known.identityOf(A);
+  exchange([A, B], answer({ rev: 2, gone: [B] }));
+  t.equal(known.identityOf(A), kept);
+  t.equal(known.identityOf(B), undefined);
+});
+
+t.test('after a reset, what is not mentioned is unknown', async (t) => {
+  const { known, exchange } = knownAddresses();
+  exchange([A, B], answer({ entries: { [A]: web, [B]: web } }));
+  exchange([A, B], answer({ epoch: 'e2', reset: true, entries: { [A]: web } }));
+  t.strictSame(known.identityOf(A), web);
+  t.equal(known.identityOf(B), undefined);
+});
+
+t.test('an owner that says the same stays the same object and changes no revision', async (t) => {
+  const { known, exchange } = knownAddresses();
+  exchange([A], answer({ entries: { [A]: web } }));
+  const { revision } = known;
+  const kept = known.identityOf(A);
+  exchange([A], answer({ epoch: 'e2', reset: true, entries: { [A]: { ...web } } }));
+  t.equal(known.identityOf(A), kept);
+  t.equal(known.revision, revision);
+  exchange([A], answer({ rev: 2, entries: { [A]: { ...web, app: 'web' } } }));
+  t.equal(known.revision, revision + 1);
+});
+
+t.test('an owned address is due again when the controller said so', async (t) => {
+  const { known, exchange } = knownAddresses();
+  t.notOk(known.isDue(A, 0), 'not before it is asked for');
+  exchange([A], answer({ entries: { [A]: web }, nextPollMs: 30_000 }), 1000);
+  t.notOk(known.isDue(A, 27_999));
+  t.ok(known.isDue(A, 28_000));
+});
+
+t.test(
+  'an address without an owner is asked for at intervals that grow to ten minutes',
+  async (t) => {
+    for (const [random, intervals] of [
+      [() => 1, [30_000, 60_000, 120_000, 240_000, 480_000, 600_000, 600_000]],
+      [() => 0, [15_000, 30_000, 60_000, 120_000, 240_000, 300_000, 300_000]],
+    ] as const) {
+      const { known, exchange } = knownAddresses({ random });
+      let nowMs = 0;
+      for (const intervalMs of intervals) {
+        exchange([A], answer(), nowMs);
+        t.notOk(known.isDue(A, nowMs + intervalMs - 1));
+        t.ok(known.isDue(A, nowMs + intervalMs));
+        nowMs += intervalMs;
+      }
+      exchange([A], answer({ entries: { [A]: web } }), nowMs);
+      exchange([A], answer({ gone: [A] }), nowMs);
+      t.ok(known.isDue(A, nowMs + (intervals[0] ?? 0)), 'an owner starts them anew');
+    }
+  },
+);
+
+t.test('of too many addresses, those not asked for the longest are forgotten', async (t) => {
+  const { known, exchange } = knownAddresses({ addressesMax: 2 });
+  exchange([A, B], answer({ entries: { [A]: web, [B]: web } }));
+  const { revision } = known;
+  t.strictSame(known.remember([A]), [A]);
+  t.strictSame(known.remember(['192.0.2.1']), ['192.0.2.1']);
+  t.strictSame(known.identityOf(A), web);
+  t.equal(known.identityOf(B), undefined);
+  t.equal(known.revision, revision + 1);
+  t.strictSame(known.remember(['192.0.2.1', '192.0.2.2', '192.0.2.3']), ['192.0.2.1', '192.0.2.2']);
+});
+
+t.test('an answer about a forgotten address is left aside', async (t) => {
+  const { known } = knownAddresses({ addressesMax: 1 });
+  known.remember([A]);
+  const question = known.question([A], 0);
+  known.remember([B]);
+  const { revision } = known;
+  known.take(question, answer({ entries: { [A]: web } }), 0);
+  t.equal(known.identityOf(A), undefined);
+  t.equal(known.revision, revision);
+});
