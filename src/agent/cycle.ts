@@ -62,8 +62,10 @@ export class Cycle {
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
       await names.resolve(ledger.addresses(), { signal: deadline });
       for (const _ of ledger.rename((address) => names.identityOf(address))) await pause();
-      const table = { entries: snapshot.tableEntries, limit: snapshot.tableLimit };
-      producer.publish(ledger.commit(), table);
+      const publication = ledger.commit();
+      for (const _ of producer.prepare(publication)) await pause();
+      const { tableEntries: entries, tableLimit: limit } = snapshot;
+      producer.publish(publication, { entries, limit });
     } catch (error) {
       // A snapshot that is not committed takes its counts with it; only a baseline can follow.
       await snapshots.reset();

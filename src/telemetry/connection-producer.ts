@@ -11,6 +11,9 @@ import {
 import type { Publication, Series } from '../connections/series.ts';
 import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
 
+/** Series between two pauses of {@link ConnectionProducer.prepare}. */
+const SLICE_SERIES = 500;
+
 /** Use and limit of the kernel's table; the limit is undefined while it is unknown. */
 export interface ConntrackTable {
   readonly entries: number;
@@ -80,6 +83,19 @@ export class ConnectionProducer implements MetricProducer {
   }
 
   /**
+   * Makes the points that a publication adds, and pauses at every yield: thousands of new series at
+   * once would block the event loop. Shows nothing; publish() makes what is still missing.
+   */
+  *prepare(publication: Publication<Attributes>): Generator<void, void> {
+    let prepared = 0;
+    for (const series of publication.series) {
+      const points = this.#pointsOf(series);
+      for (const state of series.active.keys()) activePointOf(points, state);
+      if (++prepared % SLICE_SERIES === 0) yield;
+    }
+  }
+
+  /**
    * Takes the state of the ledger after a snapshot. The arrays are new each time: a push that is
    * under way goes on with those it was given.
    */
@@ -95,12 +111,7 @@ export class ConnectionProducer implements MetricProducer {
       opened.push(update(points.opened, series.opened, takenAt));
       closed.push(update(points.closed, series.closed, takenAt));
       for (const [state, connections] of series.active) {
-        let point = points.active.get(state);
-        if (point === undefined) {
-          point = activePoint(points.opened, state);
-          points.active.set(state, point);
-        }
-        active.push(update(point, connections, takenAt));
+        active.push(update(activePointOf(points, state), connections, takenAt));
       }
     }
     this.#takenAtMs = publication.takenAtMs;
@@ -147,9 +158,14 @@ export class ConnectionProducer implements MetricProducer {
   }
 }
 
-function activePoint(sibling: ConnectionPoint, state: string): ConnectionPoint {
-  const attributes = { ...sibling.attributes, [ATTRIBUTE.state]: state };
-  return new ConnectionPoint(attributes, sibling.startTime, sibling.publishedAtMs);
+function activePointOf({ opened, active }: SeriesPoints, state: string): ConnectionPoint {
+  let point = active.get(state);
+  if (point === undefined) {
+    const attributes = { ...opened.attributes, [ATTRIBUTE.state]: state };
+    point = new ConnectionPoint(attributes, opened.startTime, opened.publishedAtMs);
+    active.set(state, point);
+  }
+  return point;
 }
 
 function update(point: ConnectionPoint, value: number, takenAt: HrTime): ConnectionPoint {

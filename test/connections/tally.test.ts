@@ -1,0 +1,469 @@
+import * as fc from 'fast-check';
+import t from 'tap';
+import { Tally } from '../../src/connections/tally.ts';
+import { EdgeReader, type EdgeCounts } from '../builders/edge-reader.ts';
+import {
+  entryOf,
+  ESTABLISHED,
+  flow,
+  flow6,
+  GRE,
+  ICMP,
+  ICMPV6,
+  IPS_SEEN_REPLY,
+  SYN_SENT,
+  TIME_WAIT,
+  UDP,
+  type Flow,
+} from '../builders/flow.ts';
+import { edgeNameOf, identityOf, TallyModel } from '../builders/tally-model.ts';
+
+/** A tally and somebody who reads what it says. */
+class Counting {
+  readonly #tally: Tally;
+  readonly #reader = new EdgeReader();
+
+  constructor(seed = 1) {
+    this.#tally = new Tally({ seed });
+  }
+
+  snapshot(flows: readonly Flow[]) {
+    this.failedDump(flows);
+    const { baseline, entries, edges } = this.#tally.finish();
+    return { baseline, entries, edges: this.#reader.read(edges) };
+  }
+
+  /** A dump that does not come to its end. */
+  failedDump(flows: readonly Flow[]): void {
+    this.#tally.begin();
+    for (const one of flows) this.#tally.add(entryOf(one));
+  }
+
+  /** All edges as one. */
+  totals(flows: readonly Flow[]): { opened: number; closed: number; active: number } {
+    return totalsOf(this.snapshot(flows).edges);
+  }
+}
+
+function totalsOf(edges: Map<string, EdgeCounts>) {
+  const totals = { opened: 0, closed: 0, active: 0 };
+  for (const { opened, closed, active } of edges.values()) {
+    totals.opened += opened;
+    totals.closed += closed;
+    for (const count of Object.values(active)) totals.active += count;
+  }
+  return totals;
+}
+
+/** `count` connections of one edge. */
+function many(count: number, different: Partial<Flow> = {}): Flow[] {
+  return Array.from({ length: count }, (_, at) => flow({ id: at, sourcePort: at, ...different }));
+}
+
+t.test(
+  'the first snapshot is the baseline: its connections are active, never opened or closed',
+  async (t) => {
+    const counting = new Counting();
+    const { baseline, entries, edges } = counting.snapshot(many(3));
+    t.ok(baseline);
+    t.equal(entries, 3);
+    t.strictSame([...edges.values()], [{ opened: 0, closed: 0, active: { [ESTABLISHED]: 3 } }]);
+    const next = counting.snapshot(many(2));
+    t.notOk(next.baseline);
+    t.strictSame(
+      [...next.edges.values()],
+      [{ opened: 0, closed: 0, active: { [ESTABLISHED]: 2 } }],
+    );
+  },
+);
+
+t.test('a connection is opened once and closed once', async (t) => {
+  const counting = new Counting();
+  counting.snapshot([]);
+  t.strictSame(counting.totals(many(3)), { opened: 3, closed: 0, active: 3 });
+  t.strictSame(counting.totals(many(3)), { opened: 0, closed: 0, active: 3 });
+  t.strictSame(counting.totals(many(1)), { opened: 0, closed: 2, active: 1 });
+  t.strictSame(counting.totals([]), { opened: 0, closed: 1, active: 0 });
+  t.strictSame(counting.totals([]), { opened: 0, closed: 0, active: 0 });
+});
+
+t.test('connections are counted by their state, and none moves when the state does', async (t) => {
+  const counting = new Counting();
+  counting.snapshot([]);
+  counting.snapshot([flow({ state: SYN_SENT }), flow({ id: 2, sourcePort: 2 })]);
+  const { edges } = counting.snapshot([flow(), flow({ id: 2, sourcePort: 2, state: TIME_WAIT })]);
+  const active = { [ESTABLISHED]: 1, [TIME_WAIT]: 1 };
+  t.strictSame([...edges.values()], [{ opened: 0, closed: 0, active }]);
+});
+
+t.test('a tuple that is used again under the same id is another connection', async (t) => {
+  const start = 1_790_000_000_000_000_000n;
+  const pairs: [string, Partial<Flow>, Partial<Flow>][] = [
+    ['the state went back', { state: TIME_WAIT }, { state: SYN_SENT }],
+    ['the state went back all the way', { state: 8 }, { state: ESTABLISHED }],
+    ['another start', { start }, { start: start + 1_000_000n }],
+    ['fewer packets', { packets: [9n, 9n] }, { packets: [9n, 8n] }],
+    ['another backend', { backend: '10.1.0.33' }, { backend: '10.1.0.44' }],
+    ['another backend port', { backendPort: 8443 }, { backendPort: 9443 }],
+    ['now translated', {}, { replyTo: '192.168.1.2' }],
+  ];
+  for (const [name, before, after] of pairs) {
+    const counting = new Counting();
+    counting.snapshot([]);
+    counting.snapshot([flow(before)]);
+    const again = flow({ ...before, ...after });
+    t.strictSame(counting.totals([again]), { opened: 1, closed: 1, active: 1 }, name);
+    t.strictSame(counting.totals([again]), { opened: 0, closed: 0, active: 1 }, name);
+    t.strictSame(counting.totals([]), { opened: 0, closed: 1, active: 0 }, name);
+  }
+});
+
+t.test('a connection that goes on is not taken for another one', async (t) => {
+  const pairs: [string, Partial<Flow>, Partial<Flow>][] = [
+    ['the state went on', { state: SYN_SENT }, { state: TIME_WAIT }],
+    ['more packets', { packets: [1n, 0n] }, { packets: [1n, 1n << 40n] }],
+    ['another status', { status: 0 }, { status: IPS_SEEN_REPLY }],
+    ['another port of the source behind NAT', { replyPort: 1 }, { replyPort: 2 }],
+    ['UDP has no states', { protocol: UDP, status: 6 }, { protocol: UDP, status: 0 }],
+  ];
+  for (const [name, before, after] of pairs) {
+    const counting = new Counting();
+    counting.snapshot([flow(before)]);
+    t.strictSame(
+      counting.totals([flow({ ...before, ...after })]),
+      { opened: 0, closed: 0, active: 1 },
+      name,
+    );
+  }
+});
+
+t.test(
+  'a baseline connection whose tuple is used again is opened but was never closed',
+  async (t) => {
+    const counting = new Counting();
+    counting.snapshot([flow({ state: TIME_WAIT })]);
+    t.strictSame(counting.totals([flow()]), { opened: 1, closed: 0, active: 1 });
+    t.strictSame(counting.totals([]), { opened: 0, closed: 1, active: 0 });
+  },
+);
+
+t.test(
+  'connections with the same id, or the same tuple in another zone, are different ones',
+  async (t) => {
+    const counting = new Counting();
+    const flows = [flow(), flow({ sourcePort: 5 }), flow({ zone: 1 }), flow({ id: 9, zone: 2 })];
+    t.equal(counting.snapshot(flows).entries, 4);
+    t.strictSame(counting.totals(flows.slice(1)), { opened: 0, closed: 0, active: 3 });
+    t.strictSame(counting.totals(flows), { opened: 1, closed: 0, active: 4 });
+  },
+);
+
+t.test(
+  'an edge is told by source, destination, port, transport, backend and translation',
+  async (t) => {
+    const base = flow();
+    const others: Partial<Flow>[] = [
+      { source: '10.1.0.12', replyTo: '10.1.0.12' },
+      { destination: '10.1.0.23' },
+      { destinationPort: 444 },
+      { protocol: UDP },
+      { backend: '10.1.0.33' },
+      { backendPort: 8443 },
+      { replyTo: '192.168.1.2' },
+    ];
+    const flows = [base, ...others.map((different, at) => flow({ ...base, id: at, ...different }))];
+    t.equal(new Counting().snapshot(flows).edges.size, flows.length);
+  },
+);
+
+t.test('client ports, zones, ids and states do not make an edge', async (t) => {
+  const flows = [
+    flow(),
+    flow({ sourcePort: 1, replyPort: 2 }),
+    flow({ zone: 3 }),
+    flow({ id: 4 }),
+    flow({ id: 5, state: TIME_WAIT }),
+  ];
+  t.equal(new Counting().snapshot(flows).edges.size, 1);
+});
+
+t.test('the source counts as translated only when its address changes', async (t) => {
+  const { edges } = new Counting().snapshot([
+    flow({ replyPort: 61_000 }),
+    flow({ source: '10.1.0.12', replyTo: '192.168.1.2', replyPort: 40_000 }),
+    flow6({ replyTo: 'fd00:10::12' }),
+  ]);
+  t.strictSame(
+    [...edges.keys()],
+    [
+      '6 10.1.0.11 > 10.1.0.22:443 = 10.1.0.22:443',
+      '6 10.1.0.12 > 10.1.0.22:443 = 10.1.0.22:443 translated',
+      '6 fd00:10::11 > fd00:10::22:443 = fd00:10::22:443 translated',
+    ],
+  );
+});
+
+t.test('protocols without ports have none, and their ids make no edges', async (t) => {
+  const ids = [1, 2, 3];
+  const { edges } = new Counting().snapshot([
+    ...ids.map((id) => flow({ id, protocol: ICMP, sourcePort: id, destinationPort: 8 << 8 })),
+    ...ids.map((id) => flow6({ id, protocol: ICMPV6, sourcePort: id, destinationPort: 128 << 8 })),
+    ...ids.map((id) => flow({ id, protocol: GRE, sourcePort: id, destinationPort: id })),
+    ...ids.map((id) => flow({ id, protocol: 253, zone: id, sourcePort: 0, destinationPort: 0 })),
+  ]);
+  t.strictSame([...edges.keys()].toSorted(), [
+    '1 10.1.0.11 > 10.1.0.22:- = 10.1.0.22:-',
+    '253 10.1.0.11 > 10.1.0.22:- = 10.1.0.22:-',
+    '47 10.1.0.11 > 10.1.0.22:- = 10.1.0.22:-',
+    '58 fd00:10::11 > fd00:10::22:- = fd00:10::22:-',
+  ]);
+});
+
+t.test('IPv4 and IPv6 never mix, even where their words are the same', async (t) => {
+  const four = flow({ source: '10.1.0.11', destination: '10.1.0.22' });
+  const six = flow({ source: 'a01:b::', destination: 'a01:16::' });
+  const counting = new Counting();
+  counting.snapshot([]);
+  const { entries, edges } = counting.snapshot([four, six]);
+  t.equal(entries, 2);
+  t.strictSame([...edges.keys()], [edgeNameOf(four), edgeNameOf(six)]);
+  t.strictSame(counting.totals([six]), { opened: 0, closed: 1, active: 1 });
+});
+
+t.test('a port of 0 is a port', async (t) => {
+  const { edges } = new Counting().snapshot([flow({ destinationPort: 0 })]);
+  t.strictSame([...edges.keys()], ['6 10.1.0.11 > 10.1.0.22:0 = 10.1.0.22:0']);
+});
+
+t.test('the number of an edge is used again when the edge has ended', async (t) => {
+  const tally = new Tally({ seed: 1 });
+  const numbersOf = (flows: readonly Flow[]) => {
+    tally.begin();
+    for (const one of flows) tally.add(entryOf(one));
+    return [...tally.finish().edges.number];
+  };
+  const [first] = numbersOf([flow()]);
+  t.strictSame(numbersOf([flow()]), [first]);
+  t.strictSame(numbersOf([]), [first], 'a last row, of zeros');
+  t.strictSame(numbersOf([]), []);
+  t.strictSame(numbersOf([flow({ destinationPort: 80 })]), [first]);
+});
+
+t.test('an entry that the kernel sends twice in one dump is counted once', async (t) => {
+  const rows = many(100);
+  for (const [name, twice] of [
+    ['a bucket that is sent again', [...rows.slice(0, 50), ...rows.slice(20)]],
+    ['the first entries', [...rows.slice(0, 20), ...rows]],
+    ["at a bucket's reach", [...rows.slice(0, 81), ...rows.slice(1)]],
+    ['thrice', [...rows.slice(0, 30), ...rows.slice(10, 30), ...rows.slice(10)]],
+  ] as const) {
+    const counting = new Counting();
+    t.equal(counting.snapshot(twice).entries, 100, name);
+    const same = { opened: 0, closed: 0, active: 100 };
+    t.strictSame(counting.totals(twice), same, `${name}: in two dumps`);
+    t.strictSame(counting.totals(rows), same, `${name}: no more`);
+    t.strictSame(counting.totals(twice), same, `${name}: again`);
+    t.strictSame(counting.totals([]), { opened: 0, closed: 0, active: 0 }, `${name}: gone`);
+  }
+});
+
+t.test('a new entry that is sent twice is opened once', async (t) => {
+  const rows = many(60);
+  const counting = new Counting();
+  counting.snapshot(rows.slice(0, 30));
+  const twice = [...rows.slice(0, 40), ...rows.slice(20)];
+  t.strictSame(counting.totals(twice), { opened: 30, closed: 0, active: 60 });
+});
+
+t.test(
+  'an entry is counted once when only its second copy is where it was last time',
+  async (t) => {
+    const rows = many(40);
+    const counting = new Counting();
+    counting.snapshot(rows);
+    const early = [...rows.slice(20, 22), ...rows];
+    t.strictSame(counting.totals(early), { opened: 0, closed: 0, active: 40 });
+    t.strictSame(counting.totals(rows), { opened: 0, closed: 0, active: 40 });
+  },
+);
+
+t.test('an entry that is sent twice can be used again meanwhile', async (t) => {
+  const counting = new Counting();
+  counting.snapshot([]);
+  counting.snapshot(many(20, { state: TIME_WAIT }).toReversed());
+  const again = many(20);
+  t.strictSame(counting.totals([...again, ...again]), { opened: 20, closed: 20, active: 20 });
+});
+
+t.test('a dump that failed is forgotten', async (t) => {
+  const counting = new Counting();
+  counting.snapshot(many(10));
+  counting.failedDump(many(2000, { destinationPort: 80, start: 5n << 32n, packets: [7n, 7n] }));
+  t.strictSame(counting.totals(many(10)), { opened: 0, closed: 0, active: 10 });
+  counting.failedDump([]);
+  t.strictSame(counting.totals(many(11)), { opened: 1, closed: 0, active: 11 });
+});
+
+t.test('what was allocated first is no limit: entries, edges, and both at once', async (t) => {
+  const counting = new Counting();
+  const edges = (count: number, first = 0) =>
+    Array.from({ length: count }, (_, at) => [
+      flow({
+        id: at,
+        destinationPort: (first + at) & 0xffff,
+        source: `10.2.${at >>> 8}.${at & 255}`,
+      }),
+      flow6({ id: at, source: `fd00::${(first + at).toString(16)}` }),
+    ]).flat();
+  counting.snapshot([]);
+  t.strictSame(counting.totals(many(5000)), { opened: 5000, closed: 0, active: 5000 });
+  t.strictSame(counting.totals(edges(3000)), { opened: 6000, closed: 5000, active: 6000 });
+  t.strictSame(counting.totals(edges(3000)), { opened: 0, closed: 0, active: 6000 });
+  t.strictSame(counting.totals(edges(9000, 3000)), {
+    opened: 18_000,
+    closed: 6000,
+    active: 18_000,
+  });
+  t.strictSame(counting.totals([]), { opened: 0, closed: 18_000, active: 0 });
+});
+
+t.test('an edge that is one too many for its columns is counted like any other', async (t) => {
+  // A reopened connection makes its edge while it is counted; at some point the columns must grow.
+  const flows = Array.from({ length: 300 }, (_, at) => flow({ id: at, sourcePort: at }));
+  const moved = flows.map((one, at) => ({
+    ...one,
+    backend: `10.1.1.${at & 0xff}`,
+    backendPort: at,
+  }));
+  const counting = new Counting();
+  counting.snapshot([]);
+  counting.snapshot(flows);
+  const { edges } = counting.snapshot(moved);
+  for (const one of moved) t.equal(edges.get(edgeNameOf(one))?.opened, 1);
+});
+
+/** Any flow out of few, so that ids, tuples and edges meet often. */
+const anyOfFew = fc.nat(2 ** 31).map((number): Flow => {
+  let rest = number;
+  const next = (limit: number) => {
+    const value = rest % limit;
+    rest = Math.floor(rest / limit);
+    return value;
+  };
+  const make = next(4) === 0 ? flow6 : flow;
+  const protocol = [6, 6, 6, 17, 1, 47][next(6)]!;
+  const address = make === flow6 ? 'fd00:10::' : '10.1.0.';
+  const source = `${address}${1 + next(3)}`;
+  const destination = `${address}${11 + next(2)}`;
+  return make({
+    protocol,
+    source,
+    destination,
+    sourcePort: next(150),
+    destinationPort: 80 + next(3),
+    id: next(4),
+    zone: next(8) === 0 ? 1 : 0,
+    ...(next(3) === 0 ? { backend: `${address}${21 + next(2)}`, backendPort: 8080 } : {}),
+    ...(next(5) === 0 ? { replyTo: `${address}99` } : {}),
+    ...(protocol === 6 ? { state: next(10) } : { status: next(2) * 6 }),
+  });
+});
+
+const at = fc.nat(10_000);
+const span = fc.record({ at, length: fc.nat(20) });
+/** What can happen between two snapshots, and in a dump. */
+const anyStep = fc.record({
+  deaths: fc.array(span, { maxLength: 4 }),
+  moves: fc.array(fc.record({ from: span, to: at }), { maxLength: 3 }),
+  births: fc.array(fc.record({ at, flow: anyOfFew }), { maxLength: 40 }),
+  changes: fc.array(fc.record({ at, kind: fc.nat(5), value: fc.nat(9) }), { maxLength: 20 }),
+  repeats: fc.array(span, { maxLength: 2 }),
+  failed: fc.option(at, { freq: 4 }),
+});
+type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never;
+
+function changed(one: Flow, kind: number, value: number): Flow {
+  switch (kind) {
+    case 0:
+    case 1:
+      return one.protocol === 6 ? { ...one, state: value } : one;
+    case 2:
+      return { ...one, start: BigInt(value) << 60n };
+    case 3:
+      return { ...one, packets: [BigInt(value) << 32n, BigInt(value)] };
+    case 4:
+      return { ...one, backend: one.source.includes(':') ? `fd00::${value}` : `10.9.0.${value}` };
+    default:
+      return { ...one, status: value };
+  }
+}
+
+function after(table: readonly Flow[], step: Step): Flow[] {
+  const next = [...table];
+  const index = (position: number) => position % (next.length + 1);
+  for (const death of step.deaths) next.splice(index(death.at), death.length);
+  for (const { from, to } of step.moves) {
+    const moved = next.splice(index(from.at), from.length);
+    next.splice(index(to), 0, ...moved);
+  }
+  for (const { at: position, kind, value } of step.changes) {
+    const one = next[index(position)];
+    if (one !== undefined) next[index(position)] = changed(one, kind, value);
+  }
+  for (const birth of step.births) next.splice(index(birth.at), 0, birth.flow);
+  return [...new Map(next.map((one) => [identityOf(one), one])).values()];
+}
+
+function withRepeats(table: readonly Flow[], repeats: Step['repeats']): Flow[] {
+  const dump = [...table];
+  for (const { at: position, length } of repeats) {
+    const start = position % (dump.length + 1);
+    dump.splice(start + length, 0, ...dump.slice(start, start + length));
+  }
+  return dump;
+}
+
+const plain = (edges: Map<string, EdgeCounts>) =>
+  Object.fromEntries([...edges].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+
+t.test('whatever happens to the table, the tally says what a plain model says', async (t) => {
+  let reopened = 0;
+  fc.assert(
+    fc.property(
+      fc.array(anyOfFew, { maxLength: 200 }),
+      fc.array(anyStep, { minLength: 1, maxLength: 8 }),
+      fc.nat(0xffff_ffff),
+      (first, steps, seed) => {
+        const counting = new Counting(seed);
+        const model = new TallyModel();
+        const total = new Map<string, number>();
+        let table = after(first, { ...steps[0]!, births: [] });
+        for (const step of steps) {
+          const dump = withRepeats(table, step.repeats);
+          if (step.failed !== null) counting.failedDump(dump.toReversed().slice(step.failed % 200));
+          const said = counting.snapshot(dump);
+          const meant = model.snapshot(dump);
+          t.strictSame(plain(said.edges), plain(meant.edges)) || fail('the counts differ');
+          if (said.entries !== meant.entries) fail(`${said.entries} are not ${meant.entries}`);
+
+          // The sum rule, without the model: active = baseline that is left + opened - closed.
+          const baseline = model.baseline();
+          for (const [name, { opened, closed, active }] of said.edges) {
+            const sum = (total.get(name) ?? 0) + opened - closed;
+            const now = Object.values(active).reduce((all, count) => all + count, 0);
+            if (now !== sum + (baseline.get(name) ?? 0)) fail(`${name}: ${now} are not ${sum}`);
+            total.set(name, sum);
+            if (opened > 0 && closed > 0) reopened++;
+          }
+          table = after(table, step);
+        }
+      },
+    ),
+    { numRuns: 1500 },
+  );
+  t.ok(reopened > 100, 'edges that open and close at once');
+});
+
+function fail(message: string): never {
+  throw new Error(message);
+}
