@@ -10,7 +10,7 @@ import {
 } from './runtime/settings.ts';
 import { untilSignal } from './runtime/shutdown.ts';
 
-/** What every program gets from the command line. */
+/** What a program gets to run with; each takes what it needs. */
 interface Context<Table> {
   readonly settings: SettingsOf<Table>;
   readonly version: string;
@@ -20,57 +20,68 @@ interface Context<Table> {
   readonly print: (text: string) => void;
 }
 
-interface Program<Table extends SettingsTable> {
-  readonly settings: Table;
-  readonly run: (context: Context<Table>) => Promise<void>;
+/** A program that only needs its command line. */
+interface Runnable {
+  readonly help: string;
+  readonly run: (argv: readonly string[]) => Promise<void>;
 }
 
-/** Loaded on demand: each program's imports cost memory that the others need not pay. */
-const PROGRAMS = {
-  agent: {
-    summary: 'count the connections of this node and serve them as metrics',
-    load: async () => {
-      const { agentSettings } = await import('./agent/config.ts');
-      const { runAgent } = await import('./agent/agent.ts');
-      return program({ settings: agentSettings, run: runAgent });
-    },
-  },
-  controller: {
-    summary: 'tell agents who owns the addresses of their tables',
-    load: async () => {
-      const { controllerSettings } = await import('./controller/config.ts');
-      const { runController } = await import('./controller/controller.ts');
-      return program({ settings: controllerSettings, run: runController });
-    },
-  },
-  demo: {
-    summary: 'a whole cluster in network namespaces of this machine, with its truth beside it',
-    load: async () => {
-      const { demoSettings } = await import('./demo/config.ts');
-      const { runDemo } = await import('./demo/demo.ts');
-      return program({ settings: demoSettings, run: runDemo });
-    },
-  },
-} as const;
+interface Command {
+  readonly summary: string;
+  /** Imports on demand: what one program loads costs memory that the others need not pay. */
+  readonly load: () => Promise<Runnable>;
+}
 
-/** Reads the settings of one program and runs it. */
-type Runner = { readonly help: string; readonly run: (argv: readonly string[]) => Promise<void> };
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  [
+    'agent',
+    {
+      summary: 'count the connections of this node and serve them as metrics',
+      load: async () => {
+        const { agentSettings } = await import('./agent/config.ts');
+        const { runAgent } = await import('./agent/agent.ts');
+        return runnable(agentSettings, (settings) => settings['log-level'], runAgent);
+      },
+    },
+  ],
+  [
+    'controller',
+    {
+      summary: 'tell agents who owns the addresses of their tables',
+      load: async () => {
+        const { controllerSettings } = await import('./controller/config.ts');
+        const { runController } = await import('./controller/controller.ts');
+        return runnable(controllerSettings, (settings) => settings['log-level'], runController);
+      },
+    },
+  ],
+  [
+    'demo',
+    {
+      summary: 'a whole cluster in network namespaces of this machine, with its truth beside it',
+      load: async () => {
+        const { demoSettings } = await import('./demo/config.ts');
+        const { runDemo } = await import('./demo/demo.ts');
+        return runnable(demoSettings, (settings) => settings['log-level'], runDemo);
+      },
+    },
+  ],
+]);
 
-function program<Table extends SettingsTable & { 'log-level': { default: LogLevel } }>({
-  settings: table,
-  run,
-}: Program<Table>): Runner {
+function runnable<Table extends SettingsTable>(
+  table: Table,
+  logLevelOf: (settings: SettingsOf<Table>) => LogLevel,
+  run: (context: Context<Table>) => Promise<void>,
+): Runnable {
   return {
     help: settingsHelp(table),
     async run(argv) {
-      const settings = readSettings(table, argv, process.env);
-      const level = (settings as { readonly 'log-level': LogLevel })['log-level'];
-      const log = createLog({ name: 'khan', level });
+      const { env } = process;
+      const settings = readSettings(table, argv, env);
+      const log = createLog({ name: 'khan', level: logLevelOf(settings) });
       using shutdown = untilSignal({ log });
       const { signal } = shutdown;
-      const print = (text: string) => void process.stdout.write(text);
-      const context = { settings, version: manifest.version, env: process.env, log, signal, print };
-      await run(context);
+      await run({ settings, version: manifest.version, env, log, signal, print });
     },
   };
 }
@@ -78,28 +89,33 @@ function program<Table extends SettingsTable & { 'log-level': { default: LogLeve
 const USAGE = `Usage: khan <command> [options]
 
 Commands:
-${Object.entries(PROGRAMS)
-  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}\n`)
-  .join('')}
+${Array.from(COMMANDS, ([name, { summary }]) => `  ${name.padEnd(12)}${summary}\n`).join('')}
 khan <command> --help lists its options; each is also an environment variable, --poll-interval as
 KHAN_POLL_INTERVAL. khan --version prints the version.
 `;
 
-async function main([command = '', ...argv]: readonly string[]): Promise<void> {
-  const wantsHelp = (argument: string | undefined) => argument === '--help' || argument === '-h';
-  if (wantsHelp(command)) {
-    process.stdout.write(USAGE);
-  } else if (command === '--version') {
-    process.stdout.write(`${manifest.version}\n`);
-  } else if (Object.hasOwn(PROGRAMS, command)) {
-    const { load, summary } = PROGRAMS[command as keyof typeof PROGRAMS];
-    const { help, run } = await load();
-    if (!argv.some(wantsHelp)) return run(argv);
-    process.stdout.write(`Usage: khan ${command} [options]: ${summary}\n\nOptions:\n${help}`);
+async function main([name = '', ...argv]: readonly string[]): Promise<void> {
+  const command = COMMANDS.get(name);
+  if (isHelp(name)) {
+    print(USAGE);
+  } else if (name === '--version') {
+    print(`${manifest.version}\n`);
+  } else if (command !== undefined) {
+    const { help, run } = await command.load();
+    if (!argv.some(isHelp)) return run(argv);
+    print(`Usage: khan ${name} [options]: ${command.summary}\n\nOptions:\n${help}`);
   } else {
-    const fault = command === '' ? 'no command' : `${command}: no such command`;
+    const fault = name === '' ? 'no command' : `${name}: no such command`;
     throw new Failure(`Cannot run khan: ${fault}\n\n${USAGE}`, { exitCode: EXIT_USAGE });
   }
+}
+
+function isHelp(argument: string): boolean {
+  return argument === '--help' || argument === '-h';
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
 }
 
 try {

@@ -60,12 +60,10 @@ async function answerOf(worker: Worker): Promise<WorkerAnswer> {
   const { signal } = settled;
   try {
     worker.postMessage('take');
-    const [answer] = (await Promise.race([
-      once(worker, 'message', { signal }),
-      once(worker, 'exit', { signal }).then(([code]) => {
-        throw new Error(`It ended with exit code ${code}`);
-      }),
-    ])) as [WorkerAnswer];
+    const ended = once(worker, 'exit', { signal }).then(([code]) => {
+      throw new Error(`It ended with exit code ${code}`);
+    });
+    const [answer] = await Promise.race([once(worker, 'message', { signal }), ended]);
     return answer;
   } catch (error) {
     await worker.terminate();

@@ -31,7 +31,7 @@ export type WorkerAnswer =
       readonly message: string;
     };
 
-const { netns, seed } = workerData as WorkerSettings;
+const { netns, seed }: WorkerSettings = workerData;
 let isInside = netns === undefined;
 const inputs = {
   table: new ConntrackTable(),

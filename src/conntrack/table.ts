@@ -119,7 +119,7 @@ export function hashBuckets(): number | undefined {
   try {
     return Number.parseInt(readFileSync(BUCKETS_PATH, 'latin1'), 10);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
 }

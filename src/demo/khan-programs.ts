@@ -45,13 +45,16 @@ export class KhanPrograms implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const inventory = stack.use(await unnamedFile(inventoryFile()));
     const common = ['--poll-interval', `${pollIntervalMs}ms`, '--log-level', logLevel];
-    const controller = stack.use(
-      new KhanProcess({
-        name: 'the controller',
-        argv: ['controller', '--inventory-file', pathOf(inventory), ...common],
-        port: await freePort(CONTROLLER_PORT),
-      }),
-    );
+    const started: KhanProcess[] = [];
+    stack.defer(async () => {
+      await Promise.all(started.map(async (each) => each[Symbol.asyncDispose]()));
+    });
+    const controller = new KhanProcess({
+      name: 'the controller',
+      argv: ['controller', '--inventory-file', pathOf(inventory), ...common],
+      port: await freePort(CONTROLLER_PORT),
+    });
+    started.push(controller);
     await controller.ready(signal);
     const agents: KhanProcess[] = [];
     for (const [index, { name }] of NODES.entries()) {
@@ -61,7 +64,8 @@ export class KhanPrograms implements AsyncDisposable {
         argv: ['agent', ...node, '--controller-url', controller.url, ...common],
         port: await freePort(FIRST_AGENT_PORT + index),
       });
-      agents.push(stack.use(agent));
+      agents.push(agent);
+      started.push(agent);
     }
     await Promise.all(agents.map(async (agent) => agent.ready(signal)));
     return new KhanPrograms(controller, agents, stack.move());

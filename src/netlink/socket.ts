@@ -41,9 +41,9 @@ const c = {
 
 /** An open netlink socket of the calling thread's network namespace. */
 export class NetlinkSocket implements Transport, Disposable {
-  readonly buffer: ArrayBuffer;
+  readonly buffer = new ArrayBuffer(RECEIVE_BUFFER_BYTES);
   readonly portId: number;
-  readonly #bytes: Uint8Array;
+  readonly #bytes = new Uint8Array(this.buffer);
   readonly #fd: number;
 
   /** `protocol` is one of NETLINK_*. Throws a NetlinkError. */
@@ -53,8 +53,6 @@ export class NetlinkSocket implements Transport, Disposable {
       'open a netlink socket',
       c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol),
     );
-    this.#bytes = new Uint8Array(RECEIVE_BUFFER_BYTES);
-    this.buffer = this.#bytes.buffer as ArrayBuffer;
     try {
       const address = new Uint8Array(SOCKADDR_NL_BYTES);
       address[0] = AF_NETLINK;

@@ -35,6 +35,15 @@ export interface CycleResult {
   readonly scrape_block_ms: number;
 }
 
+interface Sample {
+  readonly ms: number;
+  readonly baselineMs: number;
+  readonly ratio: number;
+  readonly user: number;
+  readonly system: number;
+  readonly blockMs: number;
+}
+
 const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
 
 /** The whole cycle, dump to published series, as the agent runs it, beside the floor. */
@@ -60,7 +69,7 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
   const firstCycleBlockMs = await longestBlockMs(cycle);
   await discard.take();
 
-  const samples = [];
+  const samples: Sample[] = [];
   for (let round = 0; round < rounds; round++) {
     const baselineMs = await discard.take();
     const cpu = process.cpuUsage();
@@ -70,12 +79,11 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
     const { user, system } = process.cpuUsage(cpu);
     samples.push({ ms, baselineMs, ratio: ms / baselineMs, user, system, blockMs });
   }
-  const scrapeBlocksMs = [];
+  const scrapeBlocksMs: number[] = [];
   for (let round = 0; round < Math.min(rounds, 5); round++) {
     scrapeBlocksMs.push(await longestBlockMs(() => agent.page.render()));
   }
-  const medianOf = (pick: (sample: (typeof samples)[number]) => number) =>
-    median(samples.map(pick));
+  const medianOf = (pick: (sample: Sample) => number) => median(samples.map(pick));
   return [
     {
       scenario: 'cycle',
@@ -105,7 +113,7 @@ class DiscardWorker implements AsyncDisposable {
 
   async take(): Promise<number> {
     this.#worker.postMessage('take');
-    const [ms] = (await once(this.#worker, 'message')) as [number];
+    const [ms] = await once(this.#worker, 'message');
     return ms;
   }
 

@@ -6,7 +6,8 @@ import { enterNetworkNamespace } from '../../src/netlink/socket.ts';
  * The floor: a thread that dumps the table and throws every message away. Answers each message with
  * the milliseconds that the dump took.
  */
-enterNetworkNamespace(workerData as string);
+const netns: string = workerData;
+enterNetworkNamespace(netns);
 const table = new ConntrackTable();
 const discard = () => true;
 

@@ -80,15 +80,18 @@ export function edgeNameOf(flow: Flow): string {
 }
 
 function isSameConnection(before: Flow, after: Flow): boolean {
-  const packets = (flow: Flow) => flow.packets[0] + flow.packets[1];
   const wentBack =
     after.protocol === TCP && ENDING.has(before.state ?? 0) && BEGINNING.has(after.state ?? 0);
   return (
     edgeNameOf(before) === edgeNameOf(after) &&
     before.start === after.start &&
-    packets(after) >= packets(before) &&
+    packetsOf(after) >= packetsOf(before) &&
     !wentBack
   );
+}
+
+function packetsOf({ packets: [original, reply] }: Flow): bigint {
+  return original + reply;
 }
 
 function getOrInsert<K, V>(map: Map<K, V>, key: K, value: V): V {

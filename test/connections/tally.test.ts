@@ -1,7 +1,6 @@
-import * as fc from 'fast-check';
 import t from 'tap';
 import { Tally } from '../../src/connections/tally.ts';
-import { EdgeReader, type EdgeCounts } from '../builders/edge-reader.ts';
+import { Counting } from '../builders/counting.ts';
 import {
   entryOf,
   ESTABLISHED,
@@ -16,43 +15,18 @@ import {
   UDP,
   type Flow,
 } from '../builders/flow.ts';
-import { edgeNameOf, identityOf, TallyModel } from '../builders/tally-model.ts';
+import { edgeNameOf } from '../builders/tally-model.ts';
 
-/** A tally and somebody who reads what it says. */
-class Counting {
-  readonly #tally: Tally;
-  readonly #reader = new EdgeReader();
-
-  constructor(seed = 1) {
-    this.#tally = new Tally({ seed });
-  }
-
-  snapshot(flows: readonly Flow[]) {
-    this.failedDump(flows);
-    const { baseline, entries, edges } = this.#tally.finish();
-    return { baseline, entries, edges: this.#reader.read(edges) };
-  }
-
-  /** A dump that does not come to its end. */
-  failedDump(flows: readonly Flow[]): void {
-    this.#tally.begin();
-    for (const one of flows) this.#tally.add(entryOf(one));
-  }
-
-  /** All edges as one. */
-  totals(flows: readonly Flow[]): { opened: number; closed: number; active: number } {
-    return totalsOf(this.snapshot(flows).edges);
-  }
-}
-
-function totalsOf(edges: Map<string, EdgeCounts>) {
-  const totals = { opened: 0, closed: 0, active: 0 };
-  for (const { opened, closed, active } of edges.values()) {
-    totals.opened += opened;
-    totals.closed += closed;
-    for (const count of Object.values(active)) totals.active += count;
-  }
-  return totals;
+/** One connection of each family for each of `count` edges. */
+function eachItsOwn(count: number, first = 0): Flow[] {
+  return Array.from({ length: count }, (_, at) => [
+    flow({
+      id: at,
+      destinationPort: (first + at) & 0xffff,
+      source: `10.2.${at >>> 8}.${at & 255}`,
+    }),
+    flow6({ id: at, source: `fd00::${(first + at).toString(16)}` }),
+  ]).flat();
 }
 
 /** `count` connections of one edge. */
@@ -306,20 +280,11 @@ t.test('a dump that failed is forgotten', async (t) => {
 
 t.test('what was allocated first is no limit: entries, edges, and both at once', async (t) => {
   const counting = new Counting();
-  const edges = (count: number, first = 0) =>
-    Array.from({ length: count }, (_, at) => [
-      flow({
-        id: at,
-        destinationPort: (first + at) & 0xffff,
-        source: `10.2.${at >>> 8}.${at & 255}`,
-      }),
-      flow6({ id: at, source: `fd00::${(first + at).toString(16)}` }),
-    ]).flat();
   counting.snapshot([]);
   t.strictSame(counting.totals(many(5000)), { opened: 5000, closed: 0, active: 5000 });
-  t.strictSame(counting.totals(edges(3000)), { opened: 6000, closed: 5000, active: 6000 });
-  t.strictSame(counting.totals(edges(3000)), { opened: 0, closed: 0, active: 6000 });
-  t.strictSame(counting.totals(edges(9000, 3000)), {
+  t.strictSame(counting.totals(eachItsOwn(3000)), { opened: 6000, closed: 5000, active: 6000 });
+  t.strictSame(counting.totals(eachItsOwn(3000)), { opened: 0, closed: 0, active: 6000 });
+  t.strictSame(counting.totals(eachItsOwn(9000, 3000)), {
     opened: 18_000,
     closed: 6000,
     active: 18_000,
@@ -341,129 +306,3 @@ t.test('an edge that is one too many for its columns is counted like any other',
   const { edges } = counting.snapshot(moved);
   for (const one of moved) t.equal(edges.get(edgeNameOf(one))?.opened, 1);
 });
-
-/** Any flow out of few, so that ids, tuples and edges meet often. */
-const anyOfFew = fc.nat(2 ** 31).map((number): Flow => {
-  let rest = number;
-  const next = (limit: number) => {
-    const value = rest % limit;
-    rest = Math.floor(rest / limit);
-    return value;
-  };
-  const make = next(4) === 0 ? flow6 : flow;
-  const protocol = [6, 6, 6, 17, 1, 47][next(6)]!;
-  const address = make === flow6 ? 'fd00:10::' : '10.1.0.';
-  const source = `${address}${1 + next(3)}`;
-  const destination = `${address}${11 + next(2)}`;
-  return make({
-    protocol,
-    source,
-    destination,
-    sourcePort: next(150),
-    destinationPort: 80 + next(3),
-    id: next(4),
-    zone: next(8) === 0 ? 1 : 0,
-    ...(next(3) === 0 ? { backend: `${address}${21 + next(2)}`, backendPort: 8080 } : {}),
-    ...(next(5) === 0 ? { replyTo: `${address}99` } : {}),
-    ...(protocol === 6 ? { state: next(10) } : { status: next(2) * 6 }),
-  });
-});
-
-const at = fc.nat(10_000);
-const span = fc.record({ at, length: fc.nat(20) });
-/** What can happen between two snapshots, and in a dump. */
-const anyStep = fc.record({
-  deaths: fc.array(span, { maxLength: 4 }),
-  moves: fc.array(fc.record({ from: span, to: at }), { maxLength: 3 }),
-  births: fc.array(fc.record({ at, flow: anyOfFew }), { maxLength: 40 }),
-  changes: fc.array(fc.record({ at, kind: fc.nat(5), value: fc.nat(9) }), { maxLength: 20 }),
-  repeats: fc.array(span, { maxLength: 2 }),
-  failed: fc.option(at, { freq: 4 }),
-});
-type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never;
-
-function changed(one: Flow, kind: number, value: number): Flow {
-  switch (kind) {
-    case 0:
-    case 1:
-      return one.protocol === 6 ? { ...one, state: value } : one;
-    case 2:
-      return { ...one, start: BigInt(value) << 60n };
-    case 3:
-      return { ...one, packets: [BigInt(value) << 32n, BigInt(value)] };
-    case 4:
-      return { ...one, backend: one.source.includes(':') ? `fd00::${value}` : `10.9.0.${value}` };
-    default:
-      return { ...one, status: value };
-  }
-}
-
-function after(table: readonly Flow[], step: Step): Flow[] {
-  const next = [...table];
-  const index = (position: number) => position % (next.length + 1);
-  for (const death of step.deaths) next.splice(index(death.at), death.length);
-  for (const { from, to } of step.moves) {
-    const moved = next.splice(index(from.at), from.length);
-    next.splice(index(to), 0, ...moved);
-  }
-  for (const { at: position, kind, value } of step.changes) {
-    const one = next[index(position)];
-    if (one !== undefined) next[index(position)] = changed(one, kind, value);
-  }
-  for (const birth of step.births) next.splice(index(birth.at), 0, birth.flow);
-  return [...new Map(next.map((one) => [identityOf(one), one])).values()];
-}
-
-function withRepeats(table: readonly Flow[], repeats: Step['repeats']): Flow[] {
-  const dump = [...table];
-  for (const { at: position, length } of repeats) {
-    const start = position % (dump.length + 1);
-    dump.splice(start + length, 0, ...dump.slice(start, start + length));
-  }
-  return dump;
-}
-
-const plain = (edges: Map<string, EdgeCounts>) =>
-  Object.fromEntries([...edges].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-
-t.test('whatever happens to the table, the tally says what a plain model says', async (t) => {
-  let reopened = 0;
-  fc.assert(
-    fc.property(
-      fc.array(anyOfFew, { maxLength: 200 }),
-      fc.array(anyStep, { minLength: 1, maxLength: 8 }),
-      fc.nat(0xffff_ffff),
-      (first, steps, seed) => {
-        const counting = new Counting(seed);
-        const model = new TallyModel();
-        const total = new Map<string, number>();
-        let table = after(first, { ...steps[0]!, births: [] });
-        for (const step of steps) {
-          const dump = withRepeats(table, step.repeats);
-          if (step.failed !== null) counting.failedDump(dump.toReversed().slice(step.failed % 200));
-          const said = counting.snapshot(dump);
-          const meant = model.snapshot(dump);
-          t.strictSame(plain(said.edges), plain(meant.edges)) || fail('the counts differ');
-          if (said.entries !== meant.entries) fail(`${said.entries} are not ${meant.entries}`);
-
-          // The sum rule, without the model: active = baseline that is left + opened - closed.
-          const baseline = model.baseline();
-          for (const [name, { opened, closed, active }] of said.edges) {
-            const sum = (total.get(name) ?? 0) + opened - closed;
-            const now = Object.values(active).reduce((all, count) => all + count, 0);
-            if (now !== sum + (baseline.get(name) ?? 0)) fail(`${name}: ${now} are not ${sum}`);
-            total.set(name, sum);
-            if (opened > 0 && closed > 0) reopened++;
-          }
-          table = after(table, step);
-        }
-      },
-    ),
-    { numRuns: 1500 },
-  );
-  t.ok(reopened > 100, 'edges that open and close at once');
-});
-
-function fail(message: string): never {
-  throw new Error(message);
-}

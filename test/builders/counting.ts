@@ -1,0 +1,40 @@
+import { Tally } from '../../src/connections/tally.ts';
+import { EdgeReader, type EdgeCounts } from './edge-reader.ts';
+import { entryOf, type Flow } from './flow.ts';
+
+/** A tally and somebody who reads what it says. */
+export class Counting {
+  readonly #tally: Tally;
+  readonly #reader = new EdgeReader();
+
+  constructor(seed = 1) {
+    this.#tally = new Tally({ seed });
+  }
+
+  snapshot(flows: readonly Flow[]) {
+    this.failedDump(flows);
+    const { baseline, entries, edges } = this.#tally.finish();
+    return { baseline, entries, edges: this.#reader.read(edges) };
+  }
+
+  /** A dump that does not come to its end. */
+  failedDump(flows: readonly Flow[]): void {
+    this.#tally.begin();
+    for (const one of flows) this.#tally.add(entryOf(one));
+  }
+
+  /** All edges as one. */
+  totals(flows: readonly Flow[]): { opened: number; closed: number; active: number } {
+    return totalsOf(this.snapshot(flows).edges);
+  }
+}
+
+function totalsOf(edges: Map<string, EdgeCounts>) {
+  const totals = { opened: 0, closed: 0, active: 0 };
+  for (const { opened, closed, active } of edges.values()) {
+    totals.opened += opened;
+    totals.closed += closed;
+    for (const count of Object.values(active)) totals.active += count;
+  }
+  return totals;
+}
