@@ -1,25 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { Edge } from '../connections/edge.ts';
+import { TRANSPORTS } from '../connections/transport.ts';
 import { ATTRIBUTE } from './names.ts';
-
-/** IANA protocol numbers and their keywords, in lower case. */
-const TRANSPORTS = new Map([
-  [1, 'icmp'],
-  [2, 'igmp'],
-  [4, 'ipip'],
-  [6, 'tcp'],
-  [17, 'udp'],
-  [33, 'dccp'],
-  [47, 'gre'],
-  [50, 'esp'],
-  [51, 'ah'],
-  [58, 'icmpv6'],
-  [89, 'ospf'],
-  [103, 'pim'],
-  [112, 'vrrp'],
-  [132, 'sctp'],
-  [136, 'udplite'],
-]);
 
 /**
  * The base attributes of an edge, in the order of the page. What has no value is left out: in PromQL

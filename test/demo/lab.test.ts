@@ -24,7 +24,7 @@ t.test('the lab', { skip }, async (t) => {
       return connection.truth.seen;
     };
 
-    t.test(`both backends of a service answer over ${family}, and see the pod`, async (t) => {
+    await t.test(`both backends of a service answer over ${family}, and see the pod`, async (t) => {
       const seen = [];
       for (let time = 0; time < 2; time++)
         seen.push(await seenBy('web-0', { address: service('api'), port: 80 }));
@@ -32,19 +32,22 @@ t.test('the lab', { skip }, async (t) => {
       t.ok(seen.every((each) => each?.source === address('web-0') && each.port === 8080));
     });
 
-    t.test(`a pod reaches itself through its service over ${family}, as its gateway`, async (t) => {
-      const seen = await seenBy('web-0', { address: service('web'), port: 80 });
-      const gateway = family === 'ipv4' ? '10.1.1.1' : 'fd00:10:1::1';
-      t.match(seen, { server: 'web-0', source: gateway, destination: address('web-0') });
-    });
+    await t.test(
+      `a pod reaches itself through its service over ${family}, as its gateway`,
+      async (t) => {
+        const seen = await seenBy('web-0', { address: service('web'), port: 80 });
+        const gateway = family === 'ipv4' ? '10.1.1.1' : 'fd00:10:1::1';
+        t.match(seen, { server: 'web-0', source: gateway, destination: address('web-0') });
+      },
+    );
 
-    t.test(`outside, a pod is seen under its node's address over ${family}`, async (t) => {
+    await t.test(`outside, a pod is seen under its node's address over ${family}`, async (t) => {
       const seen = await seenBy('worker-0', { address: address('partner'), port: 443 });
       const node = family === 'ipv4' ? '192.168.2.2' : 'fd00:192:2::2';
       t.match(seen, { server: 'partner', source: node });
     });
 
-    t.test(
+    await t.test(
       `a NodePort hides a client from outside, a Local one does not, over ${family}`,
       async (t) => {
         const hidden = await seenBy('stranger', { address: address('monitor-0'), port: 30080 });
@@ -55,13 +58,13 @@ t.test('the lab', { skip }, async (t) => {
     );
   }
 
-  t.test('a tuple is opened again from the same port right after it was closed', async () => {
+  await t.test('a tuple is opened again from the same port right after it was closed', async () => {
     const peer = { address: place('db-0').addresses.ipv4, port: 5432, sourcePort: 19_500 };
     for (let time = 0; time < 3; time++)
       await traffic.close(await traffic.open('api-0', peer), 'orderly by server');
   });
 
-  t.test('a round writes down everything it did', async (t) => {
+  await t.test('a round writes down everything it did', async (t) => {
     traffic.forget();
     await scenario.round();
     const truth = traffic.truth();

@@ -14,8 +14,8 @@ t.test(
   async (t) => {
     const before = networkInterfaces();
     await using namespace = await NetworkNamespace.create('alone');
-    await namespace.ip(['link add thing type dummy']);
-    t.match(await namespace.run(['ip', '-brief', 'link']), /^thing /m);
+    await namespace.ip(['link add thing type veth peer name other']);
+    t.match(await namespace.run(['ip', '-brief', 'link']), /^thing@other /m);
     t.same(networkInterfaces(), before);
   },
 );

@@ -27,6 +27,15 @@ function compared(truth: readonly Truth[], page: string) {
   return rows.map(({ scope, edge, ...counts }) => ({ scope, to: edge['dst_ip'], ...counts }));
 }
 
+/** A page on which khan sees so many connections open on the leaking edge. */
+function openPage(count: number): string {
+  const edge = 'src_name="web-0",dst_name="api-1",dst_port="80"';
+  return `khan_connection_active{${edge},primary="true",state="ESTABLISHED"} ${count}
+khan_connection_active{${edge},primary="true",state="TIME_WAIT"} 2
+khan_connection_active{${edge},primary="false",state="ESTABLISHED"} 2
+`;
+}
+
 t.test(
   'a connection between nodes stands in two tables and is counted once for the cluster',
   (t) => {
