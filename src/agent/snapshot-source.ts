@@ -76,13 +76,12 @@ async function answerOf(worker: Worker): Promise<WorkerAnswer> {
 function failureOf(answer: WorkerAnswer & { kind: 'failure' }, netns: string | undefined): Error {
   const { operation, code, message } = answer;
   if (code === 'EPERM' || code === 'EACCES') {
-    const capability = operation.includes('network namespace')
-      ? 'CAP_SYS_ADMIN (to enter another network namespace)'
-      : 'CAP_NET_ADMIN';
+    // CAP_NET_ADMIN reads the own namespace's table, CAP_SYS_ADMIN enters another namespace.
+    const capability = operation.includes('network namespace') ? 'SYS_ADMIN' : 'NET_ADMIN';
     return new Failure(
-      `Cannot ${operation}: ${code}. This process lacks ${capability}. Run it as root, ` +
-        'or grant the capability: in Kubernetes with securityContext.capabilities.add: [NET_ADMIN], ' +
-        'elsewhere with AmbientCapabilities=CAP_NET_ADMIN in a systemd unit.',
+      `Cannot ${operation}: ${code}. This process lacks CAP_${capability}. Run it as root, or grant ` +
+        `the capability: in Kubernetes with securityContext.capabilities.add: [${capability}], ` +
+        `elsewhere with AmbientCapabilities=CAP_${capability} in a systemd unit.`,
       { exitCode: EXIT_PERMISSION },
     );
   }

@@ -4,8 +4,6 @@ import { decodeTuple, ORIGINAL_TUPLE, REPLY_TUPLE } from './tuple.ts';
 
 // include/uapi/linux/netfilter/nfnetlink_conntrack.h; why it stands here is said in tuple.ts.
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 /** enum ctattr_type */
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
@@ -56,9 +54,8 @@ export function decodeEntry(
   entry: Uint32Array,
 ): boolean {
   if (start >= end) return false;
-  const family = words[start]! & 0xff; // struct nfgenmsg
-  if (family !== AF_INET && family !== AF_INET6) return false;
-  entry[ENTRY.family] = family;
+  // struct nfgenmsg; a tuple has no addresses of a family that is neither IPv4 nor IPv6.
+  entry[ENTRY.family] = words[start]! & 0xff;
   for (let i = ENTRY.zone; i < ENTRY.protocol; i++) entry[i] = 0;
   entry[ENTRY.state] = NO_STATE;
 

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 /** nft and ip live in sbin, which is not in the PATH of an ordinary user on every distribution. */
 export const COMMAND_PATH = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
 
-/** Runs a program to its end with `input` on stdin; resolves to its stdout, throws what it said on stderr. */
+/** Runs a program with `input` on stdin to its end; its stdout. Throws what it said on stderr. */
 export async function runCommand(argv: readonly string[], input = ''): Promise<string> {
   const [program = '', ...rest] = argv;
   const child = spawn(program, rest, { env: { ...process.env, PATH: COMMAND_PATH } });

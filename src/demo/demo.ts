@@ -1,4 +1,4 @@
-/** A whole cluster on one machine: its traffic, khan watching it, and the truth beside khan's numbers. */
+/** A whole cluster on one machine: its traffic, khan, and the truth beside khan's numbers. */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { every } from '../runtime/every.ts';
@@ -9,7 +9,7 @@ import { KhanPrograms } from './khan-programs.ts';
 import { Lab } from './lab.ts';
 import { hasProgram, requirePrograms } from './programs.ts';
 import { LEAK, Scenario } from './scenario.ts';
-import { LiveSummary, tableText } from './summary.ts';
+import { LiveSummary, finalText } from './summary.ts';
 import { NODES } from './topology.ts';
 import { Traffic } from './traffic.ts';
 import { type Comparison, compare } from './truth.ts';
@@ -18,7 +18,7 @@ import { gainNamespaces } from './user-namespace.ts';
 const SHOW_MS = 1000;
 /** Each agent takes a snapshot between two rounds, whatever the two clocks do. */
 const POLLS_A_ROUND = 1.5;
-/** A new counter shows 0 for one poll interval, and the last connections need a snapshot of their own. */
+/** The last connections need a snapshot, and a new counter shows 0 for one poll interval. */
 const POLLS_BEFORE_COMPARISON = 3;
 const COMPARISONS_MAX = 4;
 
@@ -79,12 +79,12 @@ async function demonstrate({ settings, signal, print }: Options): Promise<void> 
   await Promise.race([run, interrupted]);
 
   const last = await Promise.race([settle({ compareNow, pollIntervalMs, signal }), interrupted]);
-  print(json ? `${JSON.stringify({ seconds, ...last })}\n` : `\n${tableText(last.rows)}`);
+  print(json ? `${JSON.stringify({ seconds, ...last })}\n` : finalText(seconds, last));
   if (!last.equal) throw new Failure(difference(last), { exitCode: EXIT_FAILURE });
-  if (!json) print('\nEvery number is the truth.\n');
+  if (!json) print('Every number is the truth.\n');
 }
 
-/** Waits for the snapshot that has it all; gives the last comparison when the numbers never meet. */
+/** Waits for the snapshot that has it all; when the numbers never meet, the last comparison. */
 async function settle({
   compareNow,
   pollIntervalMs,

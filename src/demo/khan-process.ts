@@ -1,17 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { siblingScript } from './sibling-script.ts';
 
-const READY_MS_MAX = 15_000;
+const READY_MS_MAX = 30_000;
 const READY_CHECK_MS = 100;
 const REQUEST_MS_MAX = 5000;
 const END_MS_MAX = 1000;
 
-/** One of khan's own programs as a user would start it, serving on loopback; it ends with this process. */
+/** One of khan's programs as a user would start it, serving on loopback; it ends with this one. */
 export class KhanProcess implements AsyncDisposable {
   /** E.g. `http://127.0.0.1:9464`. */
   readonly url: string;
@@ -40,7 +40,6 @@ export class KhanProcess implements AsyncDisposable {
       detached: true,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: environment(),
-      cwd: dirname(cli),
     });
     this.ended = new Promise((_resolve, reject) => {
       const fail = (state: string, cause?: unknown) => {

@@ -82,7 +82,7 @@ export class KhanPrograms implements AsyncDisposable {
   }
 }
 
-/** A file that is gone when this process is, for it has no name left; others reach it through /proc. */
+/** A file without a name: gone when this process is. Others reach it through /proc. */
 async function unnamedFile(content: string): Promise<FileHandle> {
   const path = join(tmpdir(), `khan-demo-${process.pid}`);
   const file = await open(path, 'wx+', 0o600);

@@ -4,12 +4,12 @@ import { droppingRuleset, nodeRuleset } from './nftables.ts';
 import { FAMILIES, NODES, PARTNER, PODS, STRANGER } from './topology.ts';
 import type { Addresses, Family, Node, Place } from './topology.ts';
 
-/** A port of the database pod that neither answers nor refuses, as behind a dropping NetworkPolicy. */
+/** A port of the database pod that neither answers nor refuses: a NetworkPolicy drops it. */
 export const DROPPED_PORT = 5433;
 
 const OUTSIDE = 'outside';
 
-/** Prefix length of one address alone: every link is a point-to-point veth pair with routes of its own. */
+/** Prefix length of one address alone: every link is a point-to-point veth pair. */
 const ALONE: Record<Family, number> = { ipv4: 32, ipv6: 128 };
 
 export class Lab implements AsyncDisposable {
@@ -83,7 +83,7 @@ export class Lab implements AsyncDisposable {
   }
 }
 
-/** The outside is also the router between the nodes: a cloud's network that knows every node's pod CIDR. */
+/** The outside is also the router between the nodes, and knows their pod CIDRs, as in a cloud. */
 async function outsideUp(outside: NetworkNamespace): Promise<void> {
   await forward(outside);
   await outside.ip(
@@ -106,7 +106,8 @@ async function nodeUp(
     // Not the router's own address but the stranger's stands on what is sent to a node.
     ...FAMILIES.map(
       (family) =>
-        `route add ${alone(node.addresses, family)} dev ${node.name} src ${STRANGER.addresses[family]}`,
+        `route add ${alone(node.addresses, family)} dev ${node.name} ` +
+        `src ${STRANGER.addresses[family]}`,
     ),
     ...FAMILIES.map((family) => `route add ${node.podCidrs[family]} via ${node.addresses[family]}`),
   ]);

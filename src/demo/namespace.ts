@@ -58,7 +58,7 @@ export class NetworkNamespace implements AsyncDisposable {
 
   /** Names below /proc/sys, with slashes. */
   async sysctl(values: Readonly<Record<string, string>>): Promise<void> {
-    // /proc/sys/net shows the namespace of the process that looks, so the shell that writes is inside.
+    // /proc/sys/net shows the namespace of the process that looks: the shell that writes is inside.
     const lines = Object.entries(values).map(([name, value]) => `echo ${value} >/proc/sys/${name}`);
     await this.run(['sh', '-e'], `${lines.join('\n')}\n`);
   }

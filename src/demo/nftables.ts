@@ -1,4 +1,4 @@
-/** What kube-proxy does on a node, as one nftables ruleset: services by DNAT, masquerade where answers must return. */
+/** What kube-proxy does on a node: services by DNAT, masquerade where answers must come back. */
 import { CLUSTER_CIDRS, FAMILIES, SERVICES, place } from './topology.ts';
 import type { Family, Node, Service } from './topology.ts';
 
@@ -17,7 +17,8 @@ function toBackend(service: Service, family: Family, backends: readonly string[]
 
 function clusterIp(service: Service, family: Family): string {
   const { transport, port, addresses, backends } = service;
-  return `${IP[family]} daddr ${addresses[family]} ${transport} dport ${port} ${toBackend(service, family, backends)}`;
+  const match = `${IP[family]} daddr ${addresses[family]} ${transport} dport ${port}`;
+  return `${match} ${toBackend(service, family, backends)}`;
 }
 
 function nodePort(service: Service, family: Family, node: Node): string[] {
@@ -30,7 +31,7 @@ function nodePort(service: Service, family: Family, node: Node): string[] {
   return local.length === 0 ? [] : [`${match} ${toBackend(service, family, local)}`];
 }
 
-/** A pod that reaches itself through its service would answer itself without the way back through the node. */
+/** A pod that reaches itself through its service must not answer itself past the node. */
 function hairpin(family: Family): string {
   const backends = new Set(SERVICES.flatMap((service) => service.backends));
   const pairs = [...backends]
@@ -41,10 +42,11 @@ function hairpin(family: Family): string {
 
 function toOutside(family: Family, node: Node): string {
   const inside = CLUSTER_CIDRS[family].join(', ');
-  return `${IP[family]} saddr ${node.podCidrs[family]} ${IP[family]} daddr != { ${inside} } masquerade`;
+  const ip = IP[family];
+  return `${ip} saddr ${node.podCidrs[family]} ${ip} daddr != { ${inside} } masquerade`;
 }
 
-/** The NAT chains also make conntrack's hooks register, which sees all that the node sends, receives and forwards. */
+/** The NAT chains also make conntrack register: it sees what is sent, received and forwarded. */
 export function nodeRuleset(node: Node): string {
   const services = FAMILIES.flatMap((family) =>
     SERVICES.flatMap((service) => [clusterIp(service, family), ...nodePort(service, family, node)]),

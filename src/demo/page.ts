@@ -1,4 +1,4 @@
-/** Samples of a Prometheus text page (exposition format 0.0.4), read strictly: a line that is not understood is an error. */
+/** Samples of a Prometheus text page (exposition format 0.0.4). A line that is none is an error. */
 
 export interface Sample {
   readonly name: string;

@@ -27,7 +27,7 @@ export async function hasProgram(name: string): Promise<boolean> {
   return (await Promise.allSettled(looks)).some(({ status }) => status === 'fulfilled');
 }
 
-/** Root of a Debian gets what is missing installed; everybody else a {@link Failure} with the command to type. */
+/** Installs what is missing, as root of a Debian; else throws a {@link Failure}: what to type. */
 export async function requirePrograms({ log }: { readonly log: Log }): Promise<void> {
   let missing = await missingPrograms();
   if (missing.length > 0 && process.getuid?.() === 0 && (await hasProgram('apt-get'))) {

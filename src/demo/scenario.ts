@@ -1,4 +1,4 @@
-/** What the demo's pods do: every path that a connection can take through a cluster, round after round. */
+/** What the demo's pods do: every path through a cluster that a connection can take. */
 import { DROPPED_PORT } from './lab.ts';
 import { FAMILIES, NODES, PARTNER, SERVICES, place } from './topology.ts';
 import type { Addresses } from './topology.ts';
@@ -97,7 +97,7 @@ export class Scenario {
     this.#paths = withPing ? [...PATHS, ...PINGS] : PATHS;
   }
 
-  /** Servers answer, and each node's table already has a connection, as on any node where khan is new. */
+  /** Servers answer, and each node has connections before khan comes, as any real one. */
   async start(): Promise<void> {
     await Promise.all(
       SERVERS.map(([server, transport, port]) => this.#traffic.listen(server, transport, port)),

@@ -33,16 +33,29 @@ export class LiveSummary {
     const rows = clusterRows(comparison);
     const shown = rows.slice(0, Math.max(1, this.#terminal.rows - OTHER_LINES));
     const left = rows.length - shown.length;
-    const frame = `${tableText(shown)}${left === 0 ? '' : `… and ${left} more\n`}${total}`;
+    const more = left === 0 ? '' : `… and ${left} more\n`;
+    const frame = tableText(shown, { marked: false }) + more + total;
     this.#print(redraw(this.#lines) + frame);
     this.#lines = frame.split('\n').length - 1;
   }
 }
 
-export function tableText(rows: readonly Row[]): string {
+/** All numbers at the end of the demo. */
+export function finalText(seconds: number, comparison: Comparison): string {
+  return `\n${tableText(comparison.rows, { marked: true })}\n${totalLine(seconds, comparison)}`;
+}
+
+/** marked: what is not equal; while the demo runs, khan is always a snapshot behind. */
+function tableText(rows: readonly Row[], { marked }: { readonly marked: boolean }): string {
   const head = tableLine('', 'connections opened', 'truth', 'khan', '');
   const lines = rows.map(({ scope, edge, expected, counted, equal }) =>
-    tableLine(scope, edgeText(edge), String(expected), String(counted), equal ? '' : ' ≠'),
+    tableLine(
+      scope,
+      edgeText(edge),
+      String(expected),
+      String(counted),
+      equal || !marked ? '' : ' ≠',
+    ),
   );
   return [head, ...lines].map((line) => `${line}\n`).join('');
 }

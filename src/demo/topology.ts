@@ -145,7 +145,7 @@ export function place(name: string): Place {
   return found;
 }
 
-/** The node that has this address on its uplink or as a gateway, or that runs the pod that has it. */
+/** The node that has this address, itself, as a gateway or as that of a pod it runs. */
 export function nodeOf(address: string): string | undefined {
   return identities().get(address)?.node;
 }

@@ -1,4 +1,4 @@
-/** The traffic generator: it opens real connections between the lab's places and writes down the truth. */
+/** The traffic generator: it opens real connections in the lab and writes down the truth. */
 import { isIPv6 } from 'node:net';
 import type { Lab } from './lab.ts';
 import { PARTNER, PODS, STRANGER, place } from './topology.ts';

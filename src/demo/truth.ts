@@ -42,7 +42,7 @@ interface LeakingEdge {
 }
 
 /** Connections open now on that edge, over both families. */
-export interface Leak extends LeakingEdge {
+interface Leak extends LeakingEdge {
   readonly expected: number;
   readonly counted: number;
   readonly equal: boolean;
@@ -88,8 +88,8 @@ export function compare({
 }
 
 /**
- * Every node's table and the cluster-wide sum, edge by edge. What khan shows and the generator never
- * did is a row as well, with 0 expected.
+ * Every node's table and the cluster-wide sum, edge by edge. What khan shows and the generator
+ * never did is a row as well, with 0 expected.
  */
 function compareOpened(truth: readonly Truth[], samples: readonly Sample[]): readonly Row[] {
   const counts = new Counts();
@@ -128,7 +128,7 @@ class Counts {
   }
 }
 
-/** Open connections of one client to one server and port over TCP: what is leaking when it only grows. */
+/** Open connections of one client to one server and port: what leaks when it only grows. */
 function compareOpen(
   { client, server, port }: LeakingEdge,
   truth: readonly Truth[],
@@ -153,8 +153,8 @@ function compareOpen(
 
 /**
  * The first table is the client's node's, or for a client from outside that of the node it turned
- * to. A server on another node stands in that one's table too, as the server saw it: after NAT. What
- * stands there comes from a pod or a node of the first node, so it is the first that counts it.
+ * to. If the server is on another node, it stands in that one's table too, as the server saw it:
+ * after NAT. Its source there is a pod or an address of the first node, so the first counts it.
  */
 function observations(truth: Truth): readonly Observation[] {
   const { client, source, destination, port, transport, seen } = truth;

@@ -63,7 +63,7 @@ export type Reply =
 
 const ANSWER_MS_MAX = 5000;
 const CONNECTIONS_MAX = 4096;
-/** Below the ephemeral ports: given out in turn, so that no tuple comes back by chance while conntrack holds it. */
+/** Below the ephemeral ports, and in turn: no tuple returns by chance while conntrack holds it. */
 const SOURCE_PORTS = { first: 20_000, last: 31_999 };
 /** Words that the client says to the server. */
 const CLOSE = 'close';

@@ -214,6 +214,16 @@ t.test('without ctnetlink the table counts as empty', async (t) => {
   t.match(countsOf(gone), { entries: 0, closed: 3, active: 0 });
 });
 
+t.test(
+  'entries that came before a kernel said that it has no ctnetlink do not count',
+  async (t) => {
+    const take = snapshotsOf([
+      (request) => [entryMessage(request, three[0]!), done(request, -EINVAL)],
+    ]);
+    t.match(countsOf(take()), { entries: 0, active: 0 });
+  },
+);
+
 t.test('a kernel without netlink for netfilter has no table either', async (t) => {
   const table = new ConntrackTable(() =>
     fail(new NetlinkError('open a netlink socket', constants.errno.EPROTONOSUPPORT)),

@@ -162,6 +162,36 @@ t.test('of an attribute that comes twice the last one counts', async (t) => {
   t.strictSame(decodeAttributes(withOriginal(itsAddresses, ports)), entryOf(tcp));
 });
 
+t.test('of an ICMP type and code that come twice the last ones count', async (t) => {
+  const echo = flow({ protocol: ICMP, sourcePort: 7, destinationPort: 0x0803 });
+  const twice = nested(
+    CTA_TUPLE_PROTO,
+    [u8(1, ICMP), be16(4, 7)].concat([u8(5, 0xff), u8(6, 0xff), u8(5, 8), u8(6, 3)]),
+  );
+  const original = nested(CTA_TUPLE_ORIG, [itsAddresses, twice]);
+  const entry = decodeAttributes([original, replyTuple(echo)]);
+  t.equal(entry?.[ENTRY.discriminator], entryOf(echo)[ENTRY.discriminator]);
+});
+
+t.test('a tuple that only looks like the usual one is not taken for it', async (t) => {
+  const UNKNOWN = 0x3f;
+  // Offsets of the attributes in a tuple of IPv4 addresses and ports.
+  for (const [name, at, meaning] of [
+    ['addresses', 4, undefined],
+    ['source', 8, undefined],
+    ['destination', 16, undefined],
+    ['protocol', 24, undefined],
+    ['protocol number', 28, undefined],
+    ['source port', 36, destinationPort],
+    ['destination port', 44, sourcePort * 0x1_0000],
+  ] as const) {
+    const tuple = originalTuple(tcp);
+    tuple[at + 2] = UNKNOWN;
+    const entry = decodeAttributes([tuple, replyTuple(tcp)]);
+    t.equal(entry?.[ENTRY.discriminator], meaning, name);
+  }
+});
+
 t.test('an attribute that is newer than this build is skipped, at every level', async (t) => {
   const unknown = attribute(0x3ffe, new Uint8Array(13));
   const unknownNest = nested(0x3ffd, [u8(1, 1)]);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { skipWithoutNamespaces as skip } from './namespaces-allowed.ts';
+import { skip } from '../kernel/skip.ts';
 import { descendants, isRunning, networkNamespaceOf, networkNamespaces } from './processes.ts';
 import { until } from './until.ts';
 

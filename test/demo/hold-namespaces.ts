@@ -1,4 +1,4 @@
-/** Makes two connected network namespaces, says which processes hold them, and stays until it is killed. */
+/** Makes two connected network namespaces, says who holds them, and stays until it is killed. */
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
 
 const left = await NetworkNamespace.create('left');

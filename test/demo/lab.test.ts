@@ -3,7 +3,7 @@ import { Lab } from '../../src/demo/lab.ts';
 import { Scenario } from '../../src/demo/scenario.ts';
 import { FAMILIES, SERVICES, inventoryFile, place } from '../../src/demo/topology.ts';
 import { Traffic, openNow } from '../../src/demo/traffic.ts';
-import { skipWithoutNamespaces as skip } from './namespaces-allowed.ts';
+import { skip } from '../kernel/skip.ts';
 
 t.setTimeout(120_000);
 

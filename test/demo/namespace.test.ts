@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import { skipWithoutNamespaces as skip } from './namespaces-allowed.ts';
+import { skip } from '../kernel/skip.ts';
 import { isRunning, networkNamespaceOf, networkNamespaces } from './processes.ts';
 import { until } from './until.ts';
 

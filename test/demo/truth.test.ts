@@ -19,8 +19,16 @@ const THROUGH_SERVICE: Truth = {
 };
 
 const WEB = 'src_type="pod",src_ip="10.1.1.11",src_ns="shop",src_app="web",src_name="web-0"';
-const ON_NODE_A = `khan_connection_total{node="node-a",${WEB},dst_type="service",dst_ip="10.96.0.10",dst_ns="shop",dst_app="api",dst_name="api",dst_port="80",transport="tcp",primary="true"}`;
-const ON_NODE_B = `khan_connection_total{node="node-b",${WEB},dst_type="pod",dst_ip="10.1.2.11",dst_ns="shop",dst_app="api",dst_name="api-1",dst_port="8080",transport="tcp",primary="false"}`;
+const TO_SERVICE =
+  'dst_type="service",dst_ip="10.96.0.10",dst_ns="shop",dst_app="api",dst_name="api",dst_port="80"';
+const TO_BACKEND =
+  'dst_type="pod",dst_ip="10.1.2.11",dst_ns="shop",dst_app="api",dst_name="api-1",dst_port="8080"';
+const ON_NODE_A = opened('node="node-a"', WEB, TO_SERVICE, 'transport="tcp",primary="true"');
+const ON_NODE_B = opened('node="node-b"', WEB, TO_BACKEND, 'transport="tcp",primary="false"');
+
+function opened(...labels: readonly string[]): string {
+  return `khan_connection_total{${labels.join(',')}}`;
+}
 
 function compared(truth: readonly Truth[], page: string) {
   const { rows } = compare({ truth, samples: parsePage(page), leak: LEAK });

@@ -1,0 +1,56 @@
+import { hostname } from 'node:os';
+import t from 'tap';
+import { agentSettings } from '../../src/agent/config.ts';
+import { DEFAULT_EXCLUDE, parseExclude } from '../../src/connections/exclude.ts';
+import { readSettings } from '../../src/runtime/settings.ts';
+
+t.test('an agent that is told nothing polls its own namespace every 30 s', async (t) => {
+  t.strictSame(readSettings(agentSettings, [], {}), {
+    'node-name': hostname(),
+    'poll-interval': 30_000,
+    listen: { host: '0.0.0.0', port: 9464 },
+    netns: undefined,
+    'inventory-file': undefined,
+    'controller-url': undefined,
+    'series-ttl': 600_000,
+    'series-max': 20_000,
+    exclude: DEFAULT_EXCLUDE.map(parseExclude),
+    once: false,
+    'log-level': 'info',
+  });
+});
+
+t.test('what is given to exclude replaces the default, and none excludes nothing', async (t) => {
+  const excluded = (text: string) => readSettings(agentSettings, ['--exclude', text], {}).exclude;
+  t.strictSame(excluded('10.0.0.0/8,10250'), [parseExclude('10.0.0.0/8'), parseExclude('10250')]);
+  t.strictSame(excluded('none'), []);
+});
+
+t.test('every setting has its variable, as in a DaemonSet', async (t) => {
+  const env = {
+    KHAN_NODE_NAME: 'node-a',
+    KHAN_POLL_INTERVAL: '10s',
+    KHAN_CONTROLLER_URL: 'http://khan-controller:8080',
+    KHAN_ONCE: 'true',
+    KHAN_EXCLUDE: 'none',
+  };
+  t.match(readSettings(agentSettings, [], env), {
+    'node-name': 'node-a',
+    'poll-interval': 10_000,
+    'controller-url': 'http://khan-controller:8080',
+    once: true,
+    exclude: [],
+  });
+});
+
+t.test('what would never work is refused with the limits it has', async (t) => {
+  const argv = ['--poll-interval', '100ms', '--series-ttl', '25h', '--exclude', '10.0.0.0/33'];
+  t.throws(() => readSettings(agentSettings, argv, {}), {
+    exitCode: 2,
+    faults: [
+      '--poll-interval 100ms: outside of 200ms to 1h',
+      '--series-ttl 25h: outside of 1s to 24h',
+      /^--exclude 10\.0\.0\.0\/33: .*33/,
+    ],
+  });
+});

@@ -1,0 +1,232 @@
+import type { Attributes } from '@opentelemetry/api';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import t, { type Test } from 'tap';
+import { Cycle } from '../../src/agent/cycle.ts';
+import { NO_NAMES, type Names } from '../../src/agent/names.ts';
+import { Ledger } from '../../src/connections/ledger.ts';
+import type { Snapshot } from '../../src/connections/snapshot.ts';
+import { connectionAttributes, overflowAttributes } from '../../src/telemetry/attributes.ts';
+import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
+import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
+import { SelfMetrics } from '../../src/telemetry/self-metrics.ts';
+import { SimulatedTable, type Route } from '../builders/simulated-table.ts';
+import { capturedLog } from '../fakes/captured-log.ts';
+import { linesOf } from '../fakes/page-lines.ts';
+
+const webToApi: Route = { source: '10.1.0.1', destination: '10.2.0.1', port: 80 };
+const { signal } = new AbortController();
+
+interface Outside {
+  readonly take: () => Snapshot;
+  readonly names?: Names;
+}
+
+/** A cycle with everything real but the kernel and the source of names. */
+function createCycle({ take, names = NO_NAMES }: Outside) {
+  const { log, lines } = capturedLog();
+  const nodeName = 'node-a';
+  const producer = new ConnectionProducer({ nodeName, version: '0.1.0' });
+  const page = new PrometheusPage({ producer, pollIntervalMs: 1000, log });
+  const provider = new MeterProvider({ readers: [page.reader] });
+  const resets: unknown[] = [];
+  const cycle = new Cycle({
+    snapshots: { take: async () => take(), reset: async () => void resets.push('reset') },
+    names,
+    ledger: new Ledger<Attributes>({
+      nodeName,
+      seriesMax: 100,
+      seriesTtlMs: 60_000,
+      exclude: [],
+      describe: (edge) => connectionAttributes(edge, nodeName),
+      describeOverflow: (primary) => overflowAttributes(nodeName, primary),
+    }),
+    producer,
+    metrics: new SelfMetrics(provider.getMeter('khan')),
+    log,
+  });
+  const values = async (metric: string) => linesOf(await page.render(), metric);
+  return { cycle, producer, resets, lines, values };
+}
+
+const warnings = (lines: ReturnType<typeof capturedLog>['lines']) =>
+  lines.filter(({ level }) => level === 40).map(({ msg }) => msg);
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+/** The steps one after the other; the last one for ever. */
+function inTurn<T>(steps: (() => T)[]): () => T {
+  return () => (steps.length > 1 ? steps.shift() : steps[0])!();
+}
+
+t.test('a tick publishes what the snapshot says and counts itself', async (t) => {
+  const table = new SimulatedTable();
+  let takenAtMs = 1000;
+  const { cycle, producer, values } = createCycle({ take: () => table.snapshot(takenAtMs) });
+  table.open(webToApi, { count: 2 });
+  await cycle.tick(signal);
+  t.equal(producer.takenAtMs, 1000);
+  table.open(webToApi, { count: 3 });
+  takenAtMs = 2000;
+  await cycle.tick(signal);
+  t.equal(producer.takenAtMs, 2000);
+  t.match(await values('khan_connection_total'), [/src_ip="10\.1\.0\.1".* 3$/]);
+  t.match(await values('khan_connection_active'), [/state="ESTABLISHED"} 5$/]);
+  t.strictSame(await values('khan_agent_cycles_total'), [
+    'khan_agent_cycles_total{result="failure"} 0',
+    'khan_agent_cycles_total{result="success"} 2',
+  ]);
+});
+
+t.test('a failed take is thrown on and counted, and what was published stays', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const take = inTurn([
+    () => table.snapshot(1000),
+    () => fail('the dump was cut off'),
+    () => table.snapshot(3000),
+  ]);
+  const { cycle, producer, resets, values } = createCycle({ take });
+  await cycle.tick(signal);
+  const published = await values('khan_connection_active');
+  t.equal(published.length, 1);
+
+  table.open(webToApi);
+  await t.rejects(cycle.tick(signal), { message: 'the dump was cut off' });
+  t.strictSame(await values('khan_connection_active'), published);
+  t.equal(producer.takenAtMs, 1000);
+  t.strictSame(await values('khan_agent_cycles_total'), [
+    'khan_agent_cycles_total{result="failure"} 1',
+    'khan_agent_cycles_total{result="success"} 1',
+  ]);
+
+  // The source of snapshots knows what it has handed over: nothing is lost, and no baseline follows.
+  t.strictSame(resets, []);
+  await cycle.tick(signal);
+  t.match(await values('khan_connection_total'), [/ 1$/]);
+});
+
+t.test('a snapshot that was taken but not published makes the next one a baseline', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const resolve = inTurn([
+    async () => {},
+    async () => fail('the inventory file is gone'),
+    async () => {},
+  ]);
+  let takenAtMs = 0;
+  const { cycle, producer, resets, values } = createCycle({
+    take: () => table.snapshot((takenAtMs += 1000)),
+    names: { ...NO_NAMES, resolve },
+  });
+  await cycle.tick(signal);
+  table.open(webToApi);
+  await t.rejects(cycle.tick(signal), { message: 'the inventory file is gone' });
+  t.strictSame(resets, ['reset']);
+  t.equal(producer.takenAtMs, 1000);
+  t.match(await values('khan_connection_active'), [/ 1$/]);
+
+  table.restart();
+  await cycle.tick(signal);
+  t.match(await values('khan_connection_active'), [/ 2$/]);
+  t.match(await values('khan_connection_total'), [/ 0$/], 'nobody knows whether it was new');
+  table.open(webToApi);
+  await cycle.tick(signal);
+  t.match(await values('khan_connection_total'), [/ 1$/]);
+});
+
+t.test('an empty table is warned of once, and again after it had entries', async (t) => {
+  const table = new SimulatedTable();
+  let takenAtMs = 0;
+  const { cycle, lines } = createCycle({ take: () => table.snapshot((takenAtMs += 1000)) });
+  await cycle.tick(signal);
+  await cycle.tick(signal);
+  t.match(warnings(lines), [/^The connection tracking table is empty: no rule here asks for/]);
+  table.open(webToApi);
+  await cycle.tick(signal);
+  t.equal(warnings(lines).length, 1);
+  table.close(webToApi);
+  await cycle.tick(signal);
+  await cycle.tick(signal);
+  t.equal(warnings(lines).length, 2);
+});
+
+t.test('a kernel without ctnetlink is told from a table that nobody fills', async (t) => {
+  const table = new SimulatedTable();
+  const take = () => ({ ...table.snapshot(1000), available: false });
+  const { cycle, lines } = createCycle({ take });
+  await cycle.tick(signal);
+  t.match(warnings(lines), [/^The connection tracking table is empty: the kernel has no nf_/]);
+});
+
+/** A source of names that is silent until it is told to stop. */
+function silentNames(): Names & { readonly asked: readonly string[][] } {
+  const asked: string[][] = [];
+  return {
+    ...NO_NAMES,
+    asked,
+    async resolve(addresses, options) {
+      asked.push([...addresses]);
+      const stopped = Promise.withResolvers<void>();
+      options.signal.addEventListener('abort', () => stopped.resolve());
+      if (!options.signal.aborted) await stopped.promise;
+    },
+  };
+}
+
+/** What AbortSignal.timeout() is asked for; its signals abort when told to. */
+function captureTimeouts(t: Test) {
+  const timeout = new AbortController();
+  const calls = t.capture(AbortSignal, 'timeout', () => timeout.signal);
+  return { timeout, asked: () => calls().map(({ args }) => args) };
+}
+
+t.test('names that do not come are waited for for 2 s, then addresses do', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const names = silentNames();
+  const { timeout, asked } = captureTimeouts(t);
+  const { cycle, producer, values } = createCycle({ take: () => table.snapshot(1000), names });
+  const ticking = cycle.tick(signal);
+  while (names.asked.length === 0) await new Promise(setImmediate);
+  t.strictSame(names.asked, [[webToApi.source, webToApi.destination]]);
+  t.strictSame(asked(), [[2000]]);
+  t.equal(producer.takenAtMs, Number.NEGATIVE_INFINITY, 'nothing is published yet');
+  timeout.abort();
+  await ticking;
+  t.match(await values('khan_connection_active'), [/src_ip="10\.1\.0\.1",dst_ip="10\.2\.0\.1"/]);
+});
+
+t.test('an agent that has to end does not wait for names', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const names = silentNames();
+  captureTimeouts(t);
+  const stop = new AbortController();
+  const { cycle, values } = createCycle({ take: () => table.snapshot(1000), names });
+  const ticking = cycle.tick(stop.signal);
+  while (names.asked.length === 0) await new Promise(setImmediate);
+  stop.abort();
+  await ticking;
+  t.match(await values('khan_connection_active'), [/ 1$/], 'what was counted is published');
+});
+
+t.test('a tick says how its source of names does', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const mapping = { up: true, unresolvedAddresses: 1, failures: 0, lastAnswerMs: 1000 };
+  const identity = { type: 'pod', name: 'web-0', node: 'node-a' } as const;
+  const names: Names = {
+    ...NO_NAMES,
+    mapping,
+    identityOf: (address) => (address === webToApi.source ? identity : undefined),
+  };
+  const { cycle, values } = createCycle({ take: () => table.snapshot(1000), names });
+  await cycle.tick(signal);
+  t.match(await values('khan_connection_active'), [/src_type="pod".*src_name="web-0"/]);
+  t.strictSame(await values('khan_mapping_up'), ['khan_mapping_up 1']);
+  t.strictSame(await values('khan_mapping_unresolved_addresses'), [
+    'khan_mapping_unresolved_addresses 1',
+  ]);
+});

@@ -1,0 +1,79 @@
+import { once } from 'node:events';
+import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import t from 'tap';
+import { SnapshotSource } from '../../src/agent/snapshot-source.ts';
+import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import { skip } from '../kernel/skip.ts';
+
+/** The thread that a source starts next. */
+async function nextWorker(): Promise<Worker> {
+  const [worker] = await once(process, 'worker');
+  return worker;
+}
+
+t.test(
+  'snapshots of one worker follow each other: only the first is a baseline',
+  { skip },
+  async (t) => {
+    await using namespace = await NetworkNamespace.create('quiet');
+    await using source = new SnapshotSource({ netns: namespace.path });
+    const first = await source.take();
+    t.match(first, { baseline: true, entries: 0, available: true, malformed: 0, repeated: 0 });
+    t.ok(first.durationMs >= 0 && first.takenAtMs <= Date.now());
+    t.equal((await source.take()).baseline, false);
+  },
+);
+
+t.test(
+  'a worker that dies while it works fails the snapshot, and the next one is a baseline',
+  { skip },
+  async (t) => {
+    await using namespace = await NetworkNamespace.create('quiet');
+    await using source = new SnapshotSource({ netns: namespace.path });
+    const starting = nextWorker();
+    const taking = source.take();
+    const failing = t.rejects(taking, {
+      message: 'Cannot take a snapshot: the worker thread died',
+      cause: { message: /^It ended with exit code \d$/ },
+    });
+    await (await starting).terminate();
+    await failing;
+    t.equal((await source.take()).baseline, true);
+    t.equal((await source.take()).baseline, false);
+  },
+);
+
+t.test('a worker that died between two snapshots is replaced', { skip }, async (t) => {
+  await using namespace = await NetworkNamespace.create('quiet');
+  await using source = new SnapshotSource({ netns: namespace.path });
+  const starting = nextWorker();
+  await source.take();
+  await (await starting).terminate();
+  t.equal((await source.take()).baseline, true);
+});
+
+t.test('a source that is disposed of ends its worker', { skip }, async (t) => {
+  await using namespace = await NetworkNamespace.create('quiet');
+  const source = new SnapshotSource({ netns: namespace.path });
+  const starting = nextWorker();
+  await source.take();
+  const exited = once(await starting, 'exit');
+  await source[Symbol.asyncDispose]();
+  await exited;
+  t.equal((await starting).threadId, -1);
+});
+
+t.test('a network namespace may come later', { skip }, async (t) => {
+  await using namespace = await NetworkNamespace.create('late');
+  const path = join(t.testdir(), 'late');
+  await using source = new SnapshotSource({ netns: path });
+  await t.rejects(source.take(), {
+    name: 'Failure',
+    exitCode: 1,
+    message: `Cannot open the network namespace ${path}: ENOENT. Is --netns right?`,
+  });
+  await symlink(namespace.path, path);
+  t.match(await source.take(), { baseline: true, localAddresses: ['127.0.0.1', '::1'] });
+});

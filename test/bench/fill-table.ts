@@ -1,0 +1,207 @@
+/**
+ * Fills the connection tracking table of a network namespace made for it: khan itself never writes
+ * to a table. Run: `node test/bench/fill-table.ts --netns PATH --entries N --edges M`.
+ */
+import { parseArgs } from 'node:util';
+import { ConntrackTable } from '../../src/conntrack/table.ts';
+import { canonicalAddress } from '../../src/net/address.ts';
+import { NETLINK_NETFILTER } from '../../src/netlink/constants.ts';
+import { exchange } from '../../src/netlink/exchange.ts';
+import { enterNetworkNamespace, NetlinkSocket } from '../../src/netlink/socket.ts';
+import {
+  be32,
+  CT_NEW,
+  CTA_STATUS,
+  CTA_TIMEOUT,
+  entryPayload,
+  message,
+  originalTuple,
+  protocolInfo,
+  replyTuple,
+} from '../builders/ctnetlink.ts';
+import {
+  ESTABLISHED,
+  flow,
+  flow6,
+  IPS_ASSURED,
+  IPS_CONFIRMED,
+  IPS_SEEN_REPLY,
+  SYN_SENT,
+  TCP,
+  TIME_WAIT,
+  UDP,
+  type Flow,
+} from '../builders/flow.ts';
+
+export interface Filling {
+  readonly entries: number;
+  /** Entry i belongs to edge i % edges. */
+  readonly edges: number;
+  /** 0 to 1: which part of the edges is between IPv6 addresses. */
+  readonly ipv6Share: number;
+}
+
+const NLM_F_REQUEST = 0x01;
+const NLM_F_ACK = 0x04;
+const NLM_F_EXCL = 0x200;
+const NLM_F_CREATE = 0x400;
+const CREATE = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL;
+
+/** A send() may be as long as net.core.wmem_default, which is 208 KiB, less the kernel's own share. */
+const BATCH_BYTES = 192 * 1024;
+const BATCH_TIMEOUT_MS = 10_000;
+const TIMEOUT_SECONDS = 86_400;
+const FIRST_PORT = 1024;
+const PORTS = 0x1_0000 - FIRST_PORT;
+
+/**
+ * Writes into the table of the calling thread's network namespace, and returns how many entries the
+ * kernel says it has then. Throws a NetlinkError at the first entry that the kernel refuses.
+ */
+export function fillTable(filling: Filling): number {
+  using socket = new NetlinkSocket(NETLINK_NETFILTER);
+  const batch = new Uint8Array(BATCH_BYTES);
+  let bytes = 0;
+  let last = 0;
+  let sequence = 1;
+  const flush = () => {
+    if (bytes === 0) return;
+    // Only the last message asks for an acknowledgement; a refused one answers anyway.
+    new DataView(batch.buffer).setUint16(last + 6, CREATE | NLM_F_ACK, true);
+    exchange({
+      operation: 'fill the connection tracking table',
+      transport: socket,
+      request: batch.subarray(0, bytes),
+      sequence,
+      answerType: CT_NEW,
+      visit: () => true,
+      timeoutMs: BATCH_TIMEOUT_MS,
+    });
+    sequence++;
+    bytes = 0;
+  };
+  for (const one of creations(filling)) {
+    if (bytes + one.length > BATCH_BYTES) flush();
+    batch.set(one, bytes);
+    new DataView(batch.buffer).setUint32(bytes + 8, sequence, true);
+    last = bytes;
+    bytes += one.length;
+  }
+  flush();
+  using table = new ConntrackTable();
+  return table.use().entries;
+}
+
+/** What is written, in no particular order. */
+export function* flowsOf(filling: Filling): Generator<Flow> {
+  for (let edge = 0; edge < Math.min(filling.edges, filling.entries); edge++) {
+    for (let nth = 0; nth < connectionsOf(edge, filling); nth++) yield flowOf(edge, nth, filling);
+  }
+}
+
+/** The messages of flowsOf(). One array is used again for the connections of an edge. */
+function* creations(filling: Filling): Generator<Uint8Array> {
+  for (let edge = 0; edge < Math.min(filling.edges, filling.entries); edge++) {
+    // Connections of one edge and state differ in nothing but the client's port.
+    const templates = new Map<string, Template>();
+    for (let nth = 0; nth < connectionsOf(edge, filling); nth++) {
+      const { state, status } = statusOf(edge, nth);
+      let template = templates.get(`${state} ${status}`);
+      if (template === undefined) {
+        template = templateOf(flowOf(edge, nth, filling));
+        templates.set(`${state} ${status}`, template);
+      }
+      const { bytes, clientPortsAt } = template;
+      for (const at of clientPortsAt) {
+        bytes[at] = clientPort(nth) >>> 8;
+        bytes[at + 1] = clientPort(nth);
+      }
+      yield bytes;
+    }
+  }
+}
+
+interface Template {
+  readonly bytes: Uint8Array;
+  /** Where the source port of the original and the destination port of the reply tuple stand. */
+  readonly clientPortsAt: readonly [number, number];
+}
+
+function templateOf(one: Flow): Template {
+  const original = originalTuple(one);
+  const reply = replyTuple(one);
+  const payload = entryPayload(one, [
+    original,
+    reply,
+    be32(CTA_STATUS, one.status),
+    be32(CTA_TIMEOUT, TIMEOUT_SECONDS),
+    ...(one.state === undefined ? [] : [protocolInfo(one.protocol, one.state)]),
+  ]);
+  const bytes = message(CT_NEW, { sequence: 0, portId: 0, flags: CREATE }, payload);
+  // A tuple ends with its two ports, 8 bytes each, of which the value begins at the fifth.
+  const behindOriginal = bytes.length - payload.length + 4 + original.length;
+  return { bytes, clientPortsAt: [behindOriginal - 12, behindOriginal + reply.length - 4] };
+}
+
+function connectionsOf(edge: number, { entries, edges }: Filling): number {
+  return Math.floor(entries / edges) + (edge < entries % edges ? 1 : 0);
+}
+
+function clientPort(nth: number): number {
+  if (nth >= PORTS) throw new RangeError(`Cannot fill the table: an edge has ${PORTS} ports`);
+  return FIRST_PORT + nth;
+}
+
+function flowOf(edge: number, nth: number, { ipv6Share }: Filling): Flow {
+  const isIPv6 = ((edge * 37) % 100) / 100 < ipv6Share;
+  const address = (network: number, host: number) =>
+    isIPv6
+      ? canonicalAddress(
+          `fd00:${network}::${(host >>> 16).toString(16)}:${(host & 0xffff).toString(16)}`,
+        )!
+      : `10.${network + (host >>> 16)}.${(host >>> 8) & 0xff}.${host & 0xff}`;
+  const source = address(100, edge);
+  const isTranslated = edge % 5 < 3;
+  const { protocol, state, status } = statusOf(edge, nth);
+  const destinationPort = protocol === UDP ? 53 : 80 + (edge % 7);
+  return (isIPv6 ? flow6 : flow)({
+    protocol,
+    source,
+    destination: address(96, 1 + (edge % 61)),
+    sourcePort: clientPort(nth),
+    destinationPort,
+    backend: isTranslated ? address(20, 1 + (edge % 241)) : address(96, 1 + (edge % 61)),
+    backendPort: isTranslated ? 8080 + (edge % 3) : destinationPort,
+    state,
+    status,
+  });
+}
+
+/** Four of five edges are TCP: six of ten connections established, three in TIME_WAIT, one SYN_SENT. */
+function statusOf(edge: number, nth: number): Pick<Flow, 'protocol' | 'state' | 'status'> {
+  const turn = (edge + nth) % 10;
+  const isAnswered = turn < 9;
+  const answered = isAnswered ? IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED : IPS_CONFIRMED;
+  if (edge % 5 === 4) return { protocol: UDP, state: undefined, status: answered };
+  const state = turn < 6 ? ESTABLISHED : isAnswered ? TIME_WAIT : SYN_SENT;
+  return { protocol: TCP, state, status: answered };
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      netns: { type: 'string' },
+      entries: { type: 'string', default: '100000' },
+      edges: { type: 'string', default: '10000' },
+      'ipv6-share': { type: 'string', default: '0.15' },
+    },
+  });
+  if (values.netns === undefined) throw new Error('Cannot fill a table: no --netns PATH');
+  enterNetworkNamespace(values.netns);
+  const entries = fillTable({
+    entries: Number(values.entries),
+    edges: Number(values.edges),
+    ipv6Share: Number(values['ipv6-share']),
+  });
+  process.stdout.write(`${entries} entries\n`);
+}

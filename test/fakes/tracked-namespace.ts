@@ -1,0 +1,56 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import type { Connections } from './traffic.ts';
+
+const TRAFFIC = join(import.meta.dirname, 'traffic.ts');
+
+/** Some rule has to ask for tracking, or the kernel does none. */
+const TRACKING = `table inet tracking {
+  chain input {
+    type filter hook input priority 0
+    ct state new counter
+  }
+}
+`;
+
+/** A network namespace whose connections are tracked, and the one who makes them. */
+export class TrackedNamespace {
+  readonly path: string;
+  readonly #namespace: NetworkNamespace;
+  readonly #traffic: ChildProcess;
+
+  private constructor(namespace: NetworkNamespace, traffic: ChildProcess) {
+    this.path = namespace.path;
+    this.#namespace = namespace;
+    this.#traffic = traffic;
+  }
+
+  /** Its loopback has these addresses beside its own. It is gone when the test ends. */
+  static async create(t: Test, addresses: readonly string[] = []): Promise<TrackedNamespace> {
+    const namespace = await NetworkNamespace.create('tracked');
+    t.teardown(() => namespace[Symbol.asyncDispose]());
+    await namespace.ip(addresses.map((address) => `address add ${address}/32 dev lo`));
+    await namespace.nft(TRACKING);
+    const [program = '', ...rest] = namespace.enter([process.execPath, TRAFFIC]);
+    const traffic = spawn(program, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    t.teardown(async () => {
+      traffic.kill('SIGKILL');
+      await once(traffic, 'exit');
+    });
+    return new TrackedNamespace(namespace, traffic);
+  }
+
+  /** Resolves when these connections are established. */
+  async open(connections: Connections): Promise<void> {
+    this.#traffic.send(connections);
+    await once(this.#traffic, 'message');
+  }
+
+  /** Takes the entries with this destination port out of the table. */
+  async forget(port: number): Promise<void> {
+    await this.#namespace.run(['conntrack', '-D', '-p', 'tcp', '--dport', String(port)]);
+  }
+}
