@@ -118,6 +118,19 @@ function print(text: string): void {
   process.stdout.write(text);
 }
 
+/** A reader who has seen enough, such as head(1), is told nothing more. */
+function onStdoutError(error: NodeJS.ErrnoException): never {
+  if (error.code !== 'EPIPE') process.stderr.write(`Cannot write to stdout: ${error.message}\n`);
+  process.exit(EXIT_FAILURE);
+}
+
+/** A pipe takes 64 KiB at once; process.exit() would drop the rest. */
+async function untilPrinted(): Promise<void> {
+  const { stdout } = process;
+  if (stdout.writableLength > 0) await new Promise((resolve) => void stdout.write('', resolve));
+}
+
+process.stdout.once('error', onStdoutError);
 try {
   await main(process.argv.slice(2));
 } catch (error) {
@@ -125,6 +138,7 @@ try {
   else console.error(error); // oxlint-disable-line no-console -- a fault of khan, with its stack
   process.exitCode = error instanceof Failure ? error.exitCode : EXIT_FAILURE;
 }
+await untilPrinted();
 // Everything has been closed in order; what is left are retries of the OTLP exporter, which hold the
 // event loop for up to ten seconds.
 process.exit();

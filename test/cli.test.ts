@@ -5,6 +5,8 @@ import t from 'tap';
 import { listenOnLoopback } from './fakes/loopback.ts';
 import { khan } from './fakes/khan-process.ts';
 
+t.setTimeout(120_000);
+
 const COMMANDS = ['agent', 'controller', 'demo'];
 
 /** As root: the user nobody, with no right but to files: this checkout, what tap records. */

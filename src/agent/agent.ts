@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Ledger } from '../connections/ledger.ts';
 import { every, Pulse } from '../runtime/every.ts';
-import { Failure } from '../runtime/failure.ts';
+import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { sendText, startHttpServer, type Handler, type Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
 import { SettingsError } from '../runtime/settings.ts';
@@ -48,7 +48,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   }
   await using agent = createAgent(options, readOtelSettings({}));
   await agent.cycle.tick(signal);
-  await delay(settings['poll-interval'], undefined, { signal });
+  try {
+    await delay(settings['poll-interval'], undefined, { signal });
+  } catch (cause) {
+    const message = 'Cannot take the second snapshot: told to end before';
+    throw new Failure(message, { exitCode: EXIT_FAILURE, cause });
+  }
   await agent.cycle.tick(signal);
   print(await agent.page.render());
 }

@@ -23,7 +23,7 @@ import {
   IPCTNL_MSG_CT_NEW,
 } from './constants.ts';
 
-/** A dump takes about 2.2 µs an entry; this is room for a table of tens of millions. */
+/** The kernel needs a microsecond or two an entry: room for a table of tens of millions. */
 const DUMP_TIMEOUT_MS = 60_000;
 const STATS_TIMEOUT_MS = 5_000;
 const BUCKETS_PATH = '/proc/sys/net/netfilter/nf_conntrack_buckets';

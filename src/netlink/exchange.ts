@@ -30,7 +30,10 @@ export type MessageVisitor = (words: Uint32Array, start: number, end: number) =>
 export interface ExchangeResult {
   /** Messages dropped: those the visitor refused, and datagrams whose framing was lost. */
   readonly malformed: number;
-  /** The kernel said that the answer is not consistent (NLM_F_DUMP_INTR, NLMSG_OVERRUN). */
+  /**
+   * The answer is not whole: the kernel said so (NLM_F_DUMP_INTR, NLMSG_OVERRUN), or the rest of a
+   * datagram was lost with its framing.
+   */
   readonly interrupted: boolean;
 }
 
@@ -96,13 +99,11 @@ function walkDatagram(walk: Walk, bytes: number): boolean {
     const length = words[at]!;
     // Checked before any arithmetic on it: rounding up 0xffffffff wraps to 0, and the loop would
     // never end. Framing is lost, so the rest of the datagram is of no use.
-    if (length < NLMSG_HDR_BYTES || length > bytes - at * 4) {
+    const fits = length >= NLMSG_HDR_BYTES && length <= bytes - at * 4;
+    const end = fits ? at + ((length + 3) >>> 2) : 0;
+    if (!fits || end > total) {
       walk.malformed++;
-      return false;
-    }
-    const end = at + ((length + 3) >>> 2);
-    if (end > total) {
-      walk.malformed++;
+      walk.interrupted = true;
       return false;
     }
     if (words[at + 2] === sequence && words[at + 3] === portId) {

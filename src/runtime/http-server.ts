@@ -25,7 +25,7 @@ const TIMEOUT_CHECK_MS = 1000;
 const KEEP_ALIVE_MS = 5000;
 /** A socket on which nothing moves, such as that of a reader who has stopped reading. */
 const IDLE_SOCKET_MS = 30_000;
-const CLOSE_MS = 1000;
+const CLOSE_MS = 500;
 
 /** The few pages of a daemon: GET and HEAD only, no bodies in, a limit on everything. */
 class HttpServer implements AsyncDisposable {
@@ -43,7 +43,7 @@ class HttpServer implements AsyncDisposable {
     return address.port;
   }
 
-  /** Idle connections end at once, running requests have a second. */
+  /** Idle connections end at once, running requests have half a second. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');

@@ -28,6 +28,7 @@ export interface CycleResult {
   readonly ratio: number;
   readonly user_ms: number;
   readonly sys_ms: number;
+  /** After the cycles, before any scrape; of the whole process, run from source. */
   readonly rss_mb: number;
   /** Longest block of the event loop: during the first cycle, a later one, and a scrape. */
   readonly first_cycle_block_ms: number;
@@ -79,6 +80,7 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
     const { user, system } = process.cpuUsage(cpu);
     samples.push({ ms, baselineMs, ratio: ms / baselineMs, user, system, blockMs });
   }
+  const rssBytes = process.memoryUsage.rss();
   const scrapeBlocksMs: number[] = [];
   for (let round = 0; round < Math.min(rounds, 5); round++) {
     scrapeBlocksMs.push(await longestBlockMs(() => agent.page.render()));
@@ -94,7 +96,7 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
       ratio: rounded(medianOf(({ ratio }) => ratio)),
       user_ms: rounded(medianOf(({ user }) => user / 1000)),
       sys_ms: rounded(medianOf(({ system }) => system / 1000)),
-      rss_mb: rounded(process.memoryUsage.rss() / 1e6),
+      rss_mb: rounded(rssBytes / 1e6),
       first_cycle_block_ms: rounded(firstCycleBlockMs),
       cycle_block_ms: rounded(medianOf(({ blockMs }) => blockMs)),
       scrape_block_ms: rounded(median(scrapeBlocksMs)),

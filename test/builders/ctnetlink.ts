@@ -13,7 +13,7 @@ export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLMSG_OVERRUN = 4;
-export const NLM_F_MULTI = 0x02;
+const NLM_F_MULTI = 0x02;
 export const NLM_F_DUMP_INTR = 0x10;
 /** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_* */
 export const CT_NEW = 0x100;
@@ -68,7 +68,7 @@ export function be32(type: number, value: number): Uint8Array {
   return attribute(type, Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value));
 }
 
-export function be64(type: number, value: bigint): Uint8Array {
+function be64(type: number, value: bigint): Uint8Array {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, value);
   return attribute(type, bytes);

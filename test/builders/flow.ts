@@ -75,6 +75,11 @@ export function flow6(different: Partial<Flow> = {}): Flow {
   return flow({ source: 'fd00:10::11', destination: 'fd00:10::22', ...different });
 }
 
+/** `count` connections of one edge. */
+export function many(count: number, different: Partial<Flow> = {}): Flow[] {
+  return Array.from({ length: count }, (_, at) => flow({ id: at, sourcePort: at, ...different }));
+}
+
 export function familyOf({ source }: Flow): number {
   return source.includes(':') ? AF_INET6 : AF_INET;
 }

@@ -14,6 +14,7 @@ import {
   TIME_WAIT,
   UDP,
   type Flow,
+  many,
 } from '../builders/flow.ts';
 import { edgeNameOf } from '../builders/tally-model.ts';
 
@@ -27,11 +28,6 @@ function eachItsOwn(count: number, first = 0): Flow[] {
     }),
     flow6({ id: at, source: `fd00::${(first + at).toString(16)}` }),
   ]).flat();
-}
-
-/** `count` connections of one edge. */
-function many(count: number, different: Partial<Flow> = {}): Flow[] {
-  return Array.from({ length: count }, (_, at) => flow({ id: at, sourcePort: at, ...different }));
 }
 
 t.test(
@@ -221,52 +217,6 @@ t.test('the number of an edge is used again when the edge has ended', async (t) 
   t.strictSame(numbersOf([]), [first], 'a last row, of zeros');
   t.strictSame(numbersOf([]), []);
   t.strictSame(numbersOf([flow({ destinationPort: 80 })]), [first]);
-});
-
-t.test('an entry that the kernel sends twice in one dump is counted once', async (t) => {
-  const rows = many(100);
-  for (const [name, twice] of [
-    ['a bucket that is sent again', [...rows.slice(0, 50), ...rows.slice(20)]],
-    ['the first entries', [...rows.slice(0, 20), ...rows]],
-    ["at a bucket's reach", [...rows.slice(0, 81), ...rows.slice(1)]],
-    ['thrice', [...rows.slice(0, 30), ...rows.slice(10, 30), ...rows.slice(10)]],
-  ] as const) {
-    const counting = new Counting();
-    t.equal(counting.snapshot(twice).entries, 100, name);
-    const same = { opened: 0, closed: 0, active: 100 };
-    t.strictSame(counting.totals(twice), same, `${name}: in two dumps`);
-    t.strictSame(counting.totals(rows), same, `${name}: no more`);
-    t.strictSame(counting.totals(twice), same, `${name}: again`);
-    t.strictSame(counting.totals([]), { opened: 0, closed: 0, active: 0 }, `${name}: gone`);
-  }
-});
-
-t.test('a new entry that is sent twice is opened once', async (t) => {
-  const rows = many(60);
-  const counting = new Counting();
-  counting.snapshot(rows.slice(0, 30));
-  const twice = [...rows.slice(0, 40), ...rows.slice(20)];
-  t.strictSame(counting.totals(twice), { opened: 30, closed: 0, active: 60 });
-});
-
-t.test(
-  'an entry is counted once when only its second copy is where it was last time',
-  async (t) => {
-    const rows = many(40);
-    const counting = new Counting();
-    counting.snapshot(rows);
-    const early = [...rows.slice(20, 22), ...rows];
-    t.strictSame(counting.totals(early), { opened: 0, closed: 0, active: 40 });
-    t.strictSame(counting.totals(rows), { opened: 0, closed: 0, active: 40 });
-  },
-);
-
-t.test('an entry that is sent twice can be used again meanwhile', async (t) => {
-  const counting = new Counting();
-  counting.snapshot([]);
-  counting.snapshot(many(20, { state: TIME_WAIT }).toReversed());
-  const again = many(20);
-  t.strictSame(counting.totals([...again, ...again]), { opened: 20, closed: 20, active: 20 });
 });
 
 t.test('a dump that failed is forgotten', async (t) => {

@@ -35,7 +35,11 @@ export class TrackedNamespace {
     await namespace.ip(addresses.map((address) => `address add ${address}/32 dev lo`));
     await namespace.nft(TRACKING);
     const [program = '', ...rest] = namespace.enter([process.execPath, TRAFFIC]);
-    const traffic = spawn(program, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const traffic = spawn(program, rest, {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // Without tap's hooks, which would double the time that it takes to start.
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
     t.teardown(async () => {
       traffic.kill('SIGKILL');
       await once(traffic, 'exit');

@@ -3,187 +3,118 @@
  * nodes, which take a snapshot when a test says so.
  */
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import type { Test } from 'tap';
-import { createAgent } from '../../src/agent/agent.ts';
 import { agentSettings } from '../../src/agent/config.ts';
 import { Lab } from '../../src/demo/lab.ts';
-import { type Sample, parsePage } from '../../src/demo/page.ts';
 import { hasProgram } from '../../src/demo/programs.ts';
 import { NODES, inventoryFile } from '../../src/demo/topology.ts';
 import { Traffic } from '../../src/demo/traffic.ts';
 import { gainNamespaces } from '../../src/demo/user-namespace.ts';
-import { createLog } from '../../src/runtime/log.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
-import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
-import { type Row, clusterSum, inOrder, rowsOf } from './rows.ts';
+import { Agents } from './agents.ts';
 
 /** From iproute2, nftables and util-linux. */
 const PROGRAMS = ['ip', 'nft', 'nsenter', 'unshare'];
-/** The last packets of a handshake, and timeouts of a few seconds. */
-const PATIENCE_MS = 20_000;
-const SNAPSHOT_PAUSE_MS = 20;
 
-type TestBody = (t: Test, cluster: Cluster) => Promise<void>;
+const FILE_TIMEOUT_MS = 120_000;
+
+/** nf_conntrack_*, in seconds: nothing leaves a table while the tests look, however slow they are. */
+const TIMEOUTS = {
+  tcp_timeout_syn_sent: 600,
+  tcp_timeout_close_wait: 600,
+  tcp_timeout_time_wait: 600,
+  tcp_timeout_close: 600,
+  udp_timeout: 600,
+  icmp_timeout: 600,
+  icmpv6_timeout: 600,
+};
+
+type Timeouts = Readonly<Partial<Record<keyof typeof TIMEOUTS, number>>>;
+
+/** Who answers on both its addresses. */
+type Server = readonly [place: string, transport: 'tcp' | 'udp', port: number];
 
 /**
- * `t.test` for the tests of one file, which share a lab; each begins with empty tables. Where the
- * machine cannot build a lab they are skipped, but fail where CI=true.
+ * `t.test` for the tests of one file, which share a lab. Where the machine cannot build one they are
+ * skipped, but fail where CI=true.
  */
 export async function clusterTests(
   t: Test,
-): Promise<(sentence: string, body: TestBody) => Promise<unknown>> {
-  const obstacle = await obstacleToLab();
-  if (obstacle !== undefined && process.env['CI'] === 'true') throw new Error(obstacle);
-  const skip = obstacle ?? false;
-  const cluster = skip === false ? await Cluster.create(t) : undefined;
-  t.teardown(() => cluster?.[Symbol.asyncDispose]());
-  return (sentence, body) =>
+  servers: readonly Server[],
+): Promise<(sentence: string, body: (t: Test, cluster: Cluster) => Promise<void>) => void> {
+  t.setTimeout(FILE_TIMEOUT_MS);
+  const skip = await skipReason();
+  if (skip !== false && process.env['CI'] === 'true') throw new Error(skip);
+  const cluster = skip === false ? await Cluster.create(t, servers) : undefined;
+  t.teardown(async () => cluster?.[Symbol.asyncDispose]());
+  return (sentence, body) => {
     t.test(sentence, { skip }, async (t) => {
-      await cluster!.clear();
-      await body(t, cluster!);
+      if (cluster === undefined) return;
+      await cluster.agents.begin();
+      cluster.traffic.forget();
+      await body(t, cluster);
     });
+  };
 }
 
-/** Replaces this process by root of a user namespace where that is what it takes. */
-async function obstacleToLab(): Promise<string | undefined> {
-  const missing: string[] = [];
-  for (const program of PROGRAMS) if (!(await hasProgram(program))) missing.push(program);
-  if (missing.length > 0)
-    return `THE KERNEL WAS NOT ASKED: ${missing.join(', ')} missing (iproute2, nftables, util-linux)`;
+/** Makes this process root of a user namespace where that is what it takes. */
+async function skipReason(): Promise<string | false> {
+  const found = await Promise.all(PROGRAMS.map(hasProgram));
+  const missing = PROGRAMS.filter((_, index) => !found[index]);
+  if (missing.length > 0) return `THE KERNEL WAS NOT ASKED: not installed: ${missing.join(', ')}`;
   try {
     await gainNamespaces();
-    return undefined;
+    return false;
   } catch (error) {
     return `THE KERNEL WAS NOT ASKED: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
+interface Parts {
+  readonly lab: Lab;
+  readonly traffic: Traffic;
+  readonly agents: Agents;
+  readonly inventoryPath: string;
+}
+
 export class Cluster implements AsyncDisposable {
   readonly lab: Lab;
   readonly traffic: Traffic;
+  /** They see all tests of a file, one after the other. */
+  readonly agents: Agents;
   readonly #inventoryPath: string;
-
-  private constructor(lab: Lab, inventoryPath: string) {
-    this.lab = lab;
-    this.traffic = new Traffic(lab);
-    this.#inventoryPath = inventoryPath;
-  }
-
-  static async create(t: Test): Promise<Cluster> {
-    const inventoryPath = join(t.testdir({ 'inventory.json': inventoryFile() }), 'inventory.json');
-    return new Cluster(await Lab.create({ signal: new AbortController().signal }), inventoryPath);
-  }
-
-  /** Nothing is tracked, and nothing was opened. */
-  async clear(): Promise<void> {
-    await this.#onEveryNode('empty-table.ts');
-    this.traffic.forget();
-  }
-
-  /** Seconds by name, such as `tcp_timeout_time_wait`, on both nodes; the kernel's own again when the test ends. */
-  async timeouts(t: Test, seconds: Readonly<Record<string, number>>): Promise<void> {
-    for (const { name } of NODES) {
-      const namespace = this.lab.namespace(name);
-      for (const [timeout, value] of Object.entries(seconds)) {
-        const sysctl = `net/netfilter/nf_conntrack_${timeout}`;
-        const before = (await namespace.run(['cat', `/proc/sys/${sysctl}`])).trim();
-        await namespace.sysctl({ [sysctl]: String(value) });
-        t.teardown(() => namespace.sysctl({ [sysctl]: before }));
-      }
-    }
-  }
-
-  /** The agents of all nodes, with their baseline. */
-  async watch(argv: readonly string[] = []): Promise<Agents> {
-    await using stack = new AsyncDisposableStack();
-    const agents = NODES.map(({ name }) => {
-      const where = ['--node-name', name, '--netns', this.lab.namespace(name).path];
-      const settings = ['--inventory-file', this.#inventoryPath, ...where, ...argv];
-      return stack.use(
-        createAgent(
-          {
-            settings: readSettings(agentSettings, settings, {}),
-            version: '0.0.0',
-            log: createLog({ name, level: 'error' }),
-          },
-          readOtelSettings({}),
-        ),
-      );
-    });
-    const watching = new Agents({ agents, traffic: this.traffic, stack: stack.move() });
-    await watching.tick();
-    return watching;
-  }
-
-  async #onEveryNode(script: string): Promise<void> {
-    const argv = [process.execPath, join(import.meta.dirname, script)];
-    await Promise.all(NODES.map(async ({ name }) => this.lab.namespace(name).run(argv)));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.traffic[Symbol.asyncDispose]();
-    await this.lab[Symbol.asyncDispose]();
-  }
-}
-
-export class Agents implements AsyncDisposable {
-  readonly #agents: readonly ReturnType<typeof createAgent>[];
-  readonly #traffic: Traffic;
   readonly #stack: AsyncDisposableStack;
 
-  constructor({
-    agents,
-    traffic,
-    stack,
-  }: {
-    readonly agents: readonly ReturnType<typeof createAgent>[];
-    readonly traffic: Traffic;
-    readonly stack: AsyncDisposableStack;
-  }) {
-    this.#agents = agents;
-    this.#traffic = traffic;
+  private constructor({ lab, traffic, agents, inventoryPath }: Parts, stack: AsyncDisposableStack) {
+    this.lab = lab;
+    this.traffic = traffic;
+    this.agents = agents;
+    this.#inventoryPath = inventoryPath;
     this.#stack = stack;
   }
 
-  /** One snapshot of each node. */
-  async tick(): Promise<void> {
-    const { signal } = new AbortController();
-    await Promise.all(this.#agents.map(async ({ cycle }) => cycle.tick(signal)));
+  static async create(t: Test, servers: readonly Server[]): Promise<Cluster> {
+    await using stack = new AsyncDisposableStack();
+    const directory = t.testdir({ 'inventory.json': inventoryFile() });
+    const inventoryPath = join(directory, 'inventory.json');
+    const lab = stack.use(await Lab.create({ signal: new AbortController().signal }));
+    await setTimeouts(lab, TIMEOUTS);
+    const traffic = stack.use(new Traffic(lab));
+    for (const [server, transport, port] of servers) await traffic.listen(server, transport, port);
+    const agents = stack.use(await startAgents({ lab, traffic, inventoryPath }));
+    return new Cluster({ lab, traffic, agents, inventoryPath }, stack.move());
   }
 
-  /** What stands on the pages of all agents. */
-  async samples(): Promise<readonly Sample[]> {
-    const pages = await Promise.all(this.#agents.map(async ({ page }) => page.render()));
-    return pages.flatMap(parsePage);
+  /** For entries that change their state while the test runs; it must see them leave. */
+  async shorten(t: Test, timeouts: Timeouts): Promise<void> {
+    t.teardown(async () => setTimeouts(this.lab, TIMEOUTS));
+    await setTimeouts(this.lab, timeouts);
   }
 
-  /**
-   * Takes snapshots until `expected` is all that the agents show, and one more, which must not
-   * change it. Then the sum over the cluster must be what the generator opened, or `opened`.
-   */
-  async shows(
-    t: Test,
-    expected: readonly Row[],
-    { opened = openedBy(this.#traffic) }: { readonly opened?: number } = {},
-  ): Promise<void> {
-    await this.until(async () => sameRows(rowsOf(await this.samples()), expected));
-    await this.tick();
-    const rows = rowsOf(await this.samples());
-    t.strictSame(rows, inOrder(expected));
-    t.equal(clusterSum(rows).opened, opened, 'each connection is counted once in the cluster');
-  }
-
-  /** Takes snapshots until `condition` holds; false when it never did. */
-  async until(condition: () => Promise<boolean>): Promise<boolean> {
-    const endMs = performance.now() + PATIENCE_MS;
-    while (performance.now() < endMs) {
-      await this.tick();
-      if (await condition()) return true;
-      await delay(SNAPSHOT_PAUSE_MS);
-    }
-    return false;
+  /** Agents that have never seen a table before. */
+  async newAgents(argv: readonly string[] = []): Promise<Agents> {
+    const { lab, traffic } = this;
+    return startAgents({ lab, traffic, inventoryPath: this.#inventoryPath, argv });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,10 +122,27 @@ export class Agents implements AsyncDisposable {
   }
 }
 
-function sameRows(actual: readonly Row[], expected: readonly Row[]): boolean {
-  return isDeepStrictEqual(actual, inOrder(expected));
+async function startAgents({
+  lab,
+  traffic,
+  inventoryPath,
+  argv = [],
+}: {
+  readonly lab: Lab;
+  readonly traffic: Traffic;
+  readonly inventoryPath: string;
+  readonly argv?: readonly string[];
+}): Promise<Agents> {
+  const settings = NODES.map(({ name }) => {
+    const node = ['--node-name', name, '--netns', lab.namespace(name).path];
+    return readSettings(agentSettings, [...node, '--inventory-file', inventoryPath, ...argv], {});
+  });
+  return Agents.start({ settings, traffic });
 }
 
-function openedBy(traffic: Traffic): number {
-  return traffic.truth().reduce((sum, { opened }) => sum + opened, 0);
+async function setTimeouts(lab: Lab, timeouts: Timeouts): Promise<void> {
+  const values = Object.entries(timeouts).map(
+    ([name, seconds]) => [`net/netfilter/nf_conntrack_${name}`, String(seconds)] as const,
+  );
+  for (const { name } of NODES) await lab.namespace(name).sysctl(Object.fromEntries(values));
 }

@@ -1,63 +1,67 @@
 /** What the agents' pages say of connections, and what they should say, in the same form. */
 import type { Sample } from '../../src/demo/page.ts';
-import { identities } from '../../src/demo/topology.ts';
+import { type Addresses, FAMILIES, identities } from '../../src/demo/topology.ts';
 
-/** One edge in one node's table. */
+type Labels = Readonly<Record<string, string>>;
+
+/** Everything that is counted under one attribute set. */
 export interface Row {
-  /** All attributes but the state. */
-  readonly labels: Readonly<Record<string, string>>;
+  /** Without the state. */
+  readonly labels: Labels;
   readonly opened: number;
   readonly closed: number;
-  /** States without connections are left out. */
+  /** By state; states without connections are left out. */
   readonly active: Readonly<Record<string, number>>;
 }
 
-interface Edge {
+/** One edge in one node's table. Its names are as the lab's inventory has them. */
+export interface TableEdge<Address> {
   readonly node: string;
-  /** Addresses; the rest is as the lab's inventory has it. */
-  readonly from: string;
-  readonly to: string;
+  readonly from: Address;
+  readonly to: Address;
   /** Undefined where the protocol has none. */
   readonly port: number | undefined;
+  /** TCP unless given. */
   readonly transport?: string;
+  /** True unless given. */
   readonly primary?: boolean;
 }
 
+type Counts = Partial<Omit<Row, 'labels'>>;
+
 export function row(
-  { node, from, to, port, transport = 'tcp', primary = true }: Edge,
-  { opened = 0, closed = 0, active = {} }: Partial<Omit<Row, 'labels'>>,
+  { node, from, to, port, transport = 'tcp', primary = true }: TableEdge<string>,
+  { opened = 0, closed = 0, active = {} }: Counts,
 ): Row {
-  const labels = withValues({
+  const labels = {
     node,
     ...endLabels('src', from),
     ...endLabels('dst', to),
-    dst_port: port?.toString(),
+    ...(port !== undefined && { dst_port: String(port) }),
     transport,
     primary: String(primary),
-  });
+  };
   return { labels, opened, closed, active };
 }
 
-function endLabels(end: string, address: string): Record<string, string | undefined> {
-  const owner = identities().get(address);
-  return {
-    [`${end}_type`]: owner?.type,
-    [`${end}_ip`]: address,
-    [`${end}_ns`]: owner?.namespace,
-    [`${end}_app`]: owner?.app,
-    [`${end}_name`]: owner?.name,
-  };
-}
-
-function withValues(labels: Record<string, string | undefined>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(labels).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+/** The same edge of both families, with the same counts. */
+export function rowsOfBoth(edge: TableEdge<Addresses>, counts: Counts): readonly Row[] {
+  return FAMILIES.map((family) =>
+    row({ ...edge, from: edge.from[family], to: edge.to[family] }, counts),
   );
 }
 
-/** Throws when two samples are the same series. */
+function endLabels(end: 'src' | 'dst', address: string): Labels {
+  const { type, namespace, app, name } = identities().get(address) ?? {};
+  const labels = { type, ip: address, ns: namespace, app, name };
+  return Object.fromEntries(
+    Object.entries(labels).flatMap(([key, value]) => (value ? [[`${end}_${key}`, value]] : [])),
+  );
+}
+
+/** Throws when one series stands there twice. */
 export function rowsOf(samples: readonly Sample[]): readonly Row[] {
-  const rows = new Map<string, { -readonly [Key in keyof Row]: Row[Key] }>();
+  const rows = new Map<string, Row>();
   const seen = new Set<string>();
   for (const { name, labels, value } of samples) {
     if (!name.startsWith('khan_connection_')) continue;
@@ -65,21 +69,54 @@ export function rowsOf(samples: readonly Sample[]): readonly Row[] {
     if (seen.has(series)) throw new Error(`Cannot read the page: ${series} stands there twice`);
     seen.add(series);
 
-    const { state, ...edge } = labels;
+    const { state = '', ...edge } = labels;
     const key = keyOf(edge);
     const known = rows.get(key) ?? { labels: edge, opened: 0, closed: 0, active: {} };
-    rows.set(key, known);
-    if (name === 'khan_connection_total') known.opened = value;
-    else if (name === 'khan_connection_closed_total') known.closed = value;
-    else if (name !== 'khan_connection_active' || state === undefined)
-      throw new Error(`Cannot read the page: nothing is known of ${series}`);
-    else if (value !== 0) known.active = { ...known.active, [state]: value };
+    rows.set(key, { ...known, ...counted(known, { name, state, value }) });
   }
-  return inOrder([...rows.values()]);
+  return inOrder(rows.values());
 }
 
-export function inOrder(rows: readonly Row[]): readonly Row[] {
-  return rows.toSorted((a, b) => keyOf(a.labels).localeCompare(keyOf(b.labels)));
+function counted(
+  { active }: Row,
+  { name, state, value }: { name: string; state: string; value: number },
+): Partial<Row> {
+  switch (name) {
+    case 'khan_connection_total':
+      return { opened: value };
+    case 'khan_connection_closed_total':
+      return { closed: value };
+    case 'khan_connection_active':
+      return value === 0 ? {} : { active: { ...active, [state]: value } };
+    default:
+      throw new Error(`Cannot read the page: ${name} is unknown`);
+  }
+}
+
+/** What has changed since then; what has not is left out. */
+export function changes(now: readonly Row[], then: readonly Row[]): readonly Row[] {
+  const before = new Map(then.map((each) => [keyOf(each.labels), each]));
+  return now.flatMap(({ labels, opened, closed, active }) => {
+    const old = before.get(keyOf(labels));
+    const states = Object.entries({ ...zeros(old?.active), ...active })
+      .map(([state, count]) => [state, count - (old?.active[state] ?? 0)] as const)
+      .filter(([, change]) => change !== 0);
+    const change = {
+      opened: opened - (old?.opened ?? 0),
+      closed: closed - (old?.closed ?? 0),
+      active: Object.fromEntries(states),
+    };
+    const isChanged = change.opened !== 0 || change.closed !== 0 || states.length > 0;
+    return isChanged ? [{ labels, ...change }] : [];
+  });
+}
+
+function zeros(active: Row['active'] = {}): Row['active'] {
+  return Object.fromEntries(Object.keys(active).map((state) => [state, 0]));
+}
+
+export function inOrder(rows: Iterable<Row>): readonly Row[] {
+  return [...rows].toSorted((a, b) => keyOf(a.labels).localeCompare(keyOf(b.labels)));
 }
 
 /** What a query over all agents with primary="true" sums up. */
@@ -94,6 +131,6 @@ export function clusterSum(rows: readonly Row[]): Record<'opened' | 'closed' | '
   return sum;
 }
 
-function keyOf(labels: Readonly<Record<string, string>>): string {
+function keyOf(labels: Labels): string {
   return JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => a.localeCompare(b)));
 }
