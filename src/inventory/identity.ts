@@ -5,7 +5,7 @@ export const IDENTITY_TYPES = ['pod', 'service', 'node', 'network', 'gateway'] a
 export type IdentityType = (typeof IDENTITY_TYPES)[number];
 
 /** The controller that owns a pod, e.g. `{ kind: 'Deployment', name: 'web' }`. */
-export interface Workload {
+interface Workload {
   readonly kind: string;
   readonly name: string;
 }

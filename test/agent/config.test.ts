@@ -20,8 +20,9 @@ t.test('an agent that is told nothing polls its own namespace every 30 s', async
   });
 });
 
+const excluded = (text: string) => readSettings(agentSettings, ['--exclude', text], {}).exclude;
+
 t.test('what is given to exclude replaces the default, and none excludes nothing', async (t) => {
-  const excluded = (text: string) => readSettings(agentSettings, ['--exclude', text], {}).exclude;
   t.strictSame(excluded('10.0.0.0/8,10250'), [parseExclude('10.0.0.0/8'), parseExclude('10250')]);
   t.strictSame(excluded('none'), []);
 });
@@ -45,7 +46,8 @@ t.test('every setting has its variable, as in a DaemonSet', async (t) => {
 
 t.test('what would never work is refused with the limits it has', async (t) => {
   const argv = ['--poll-interval', '100ms', '--series-ttl', '25h', '--exclude', '10.0.0.0/33'];
-  t.throws(() => readSettings(agentSettings, argv, {}), {
+  const error = t.throws(() => readSettings(agentSettings, argv, {}));
+  t.match(error, {
     exitCode: 2,
     faults: [
       '--poll-interval 100ms: outside of 200ms to 1h',

@@ -1,7 +1,6 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { Test } from 'tap';
 
 const SOURCE = join(import.meta.dirname, '../../src');
@@ -32,19 +31,19 @@ interface Options {
 /** The command as a user would start it, killed at the latest when the test ends. */
 export class KhanProcess {
   readonly ended: Promise<Ending>;
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #child: ChildProcess;
   #stdout = '';
   #stderr = '';
 
   constructor(t: Test, argv: readonly string[], { env = {}, through = [] }: Options = {}) {
-    const khan = [process.execPath, '--import', END_WITH_PARENT, CLI, ...argv];
-    const [program = '', ...rest] = [...through, ...khan];
+    const command = [process.execPath, '--import', END_WITH_PARENT, CLI, ...argv];
+    const [program = '', ...rest] = [...through, ...command];
     this.#child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...foreignEnvironment(), ...env },
     });
-    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
-    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
+    this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
+    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
     this.ended = once(this.#child, 'close').then(([code, signal]) => {
       return { code, signal, stdout: this.#stdout, stderr: this.#stderr };
     });
@@ -72,7 +71,7 @@ export class KhanProcess {
     for (;;) {
       const line = this.lines.find(({ msg }) => msg === message);
       if (line !== undefined) return line;
-      await Promise.race([once(this.#child.stderr, 'data'), tooLate]);
+      await Promise.race([once(this.#child.stderr!, 'data'), tooLate]);
     }
   }
 }
@@ -96,6 +95,6 @@ export async function khan(t: Test, argv: readonly string[], options?: Options):
 }
 
 function foreignEnvironment(): NodeJS.ProcessEnv {
-  const isForeign = ([name]: [string, unknown]): boolean => !/^(KHAN|OTEL)_/.test(name);
-  return Object.fromEntries(Object.entries(process.env).filter(isForeign));
+  const foreign = Object.entries(process.env).filter(([name]) => !/^(KHAN|OTEL)_/.test(name));
+  return Object.fromEntries(foreign);
 }
