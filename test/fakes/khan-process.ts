@@ -68,6 +68,8 @@ export class KhanProcess {
     const tooLate = this.ended.then(({ code, stderr }) => {
       throw new Error(`Cannot wait for "${message}": khan ended with ${code}: ${stderr}`);
     });
+    // Whoever has found the line does not wait for the end.
+    tooLate.catch(() => {});
     for (;;) {
       const line = this.lines.find(({ msg }) => msg === message);
       if (line !== undefined) return line;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import type { Connections } from './traffic.ts';
+import type { Connections, Wish } from './traffic.ts';
 
 const TRAFFIC = join(import.meta.dirname, 'traffic.ts');
 
@@ -34,6 +34,7 @@ export class TrackedNamespace {
     t.teardown(() => namespace[Symbol.asyncDispose]());
     await namespace.ip(addresses.map((address) => `address add ${address}/32 dev lo`));
     await namespace.nft(TRACKING);
+    await namespace.sysctl({ 'net/netfilter/nf_conntrack_tcp_timeout_close': '1' });
     const [program = '', ...rest] = namespace.enter([process.execPath, TRAFFIC]);
     const traffic = spawn(program, rest, {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -49,12 +50,16 @@ export class TrackedNamespace {
 
   /** Resolves when these connections are established. */
   async open(connections: Connections): Promise<void> {
-    this.#traffic.send(connections);
-    await once(this.#traffic, 'message');
+    await this.#ask({ open: connections });
   }
 
-  /** Takes the entries with this destination port out of the table. */
-  async forget(port: number): Promise<void> {
-    await this.#namespace.run(['conntrack', '-D', '-p', 'tcp', '--dport', String(port)]);
+  /** Resets the connections with this destination port: a second later they leave the table. */
+  async reset(port: number): Promise<void> {
+    await this.#ask({ resetPort: port });
+  }
+
+  async #ask(wish: Wish): Promise<void> {
+    this.#traffic.send(wish);
+    await once(this.#traffic, 'message');
   }
 }

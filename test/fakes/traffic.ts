@@ -1,9 +1,9 @@
 /**
  * Runs in a network namespace and opens TCP connections there, both ends of them. They stay until
- * it ends, which it does with the process that started it.
+ * they are reset, or until it ends, which it does with the process that started it.
  */
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 
 export interface Connections {
   readonly source: string;
@@ -12,19 +12,32 @@ export interface Connections {
   readonly count: number;
 }
 
+export type Wish = { readonly open: Connections } | { readonly resetPort: number };
+
 const listening = new Map<string, Promise<unknown>>();
+/** Client ends by destination port. */
+const opened = new Map<number, Socket[]>();
 
 process.once('disconnect', () => process.exit());
-process.on('message', (wish: Connections) => void open(wish).then(() => process.send?.('open')));
+process.on('message', (wish: Wish) => void fulfil(wish).then(() => process.send?.('done')));
+
+async function fulfil(wish: Wish): Promise<void> {
+  if ('open' in wish) return open(wish.open);
+  for (const socket of opened.get(wish.resetPort) ?? []) socket.resetAndDestroy();
+  opened.delete(wish.resetPort);
+}
 
 async function open({ source, destination, port, count }: Connections): Promise<void> {
   const place = `${destination} ${port}`;
   if (!listening.has(place)) {
-    listening.set(place, once(createServer().listen(port, destination), 'listening'));
+    // The reset of the other end is an error here.
+    const server = createServer((socket) => socket.on('error', () => {}));
+    listening.set(place, once(server.listen(port, destination), 'listening'));
   }
   await listening.get(place);
   const sockets = Array.from({ length: count }, () =>
     connect({ host: destination, port, localAddress: source }),
   );
+  opened.set(port, [...(opened.get(port) ?? []), ...sockets]);
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
 }

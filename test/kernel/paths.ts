@@ -8,7 +8,7 @@ interface CountedEdge extends TableEdge<Addresses> {
 }
 
 /** What one client does over both families, once for each server that answers. */
-interface Path {
+export interface Path {
   readonly sentence: string;
   readonly client: string;
   readonly to: Addresses;

@@ -26,6 +26,16 @@ function inBothTables(counts: Omit<Row, 'labels'>, port = 5432): readonly Row[] 
   ];
 }
 
+/** The connections that nobody but the test of the baseline opens. */
+function isBefore({ labels }: Pick<Row, 'labels'>): boolean {
+  return labels['dst_port'] === '8080';
+}
+
+function uncounted(active: Row['active']): readonly Row[] {
+  const edge = { node: 'node-a', from: CLIENT, to: NEIGHBOUR, port: 8080 };
+  return rowsOfBoth(edge, { opened: 0, closed: 0, active });
+}
+
 test('closed by FIN between two snapshots, it is opened, and closed after TIME_WAIT', async (t, cluster) => {
   const { agents, traffic } = cluster;
   await cluster.shorten(t, { tcp_timeout_time_wait: SHORT_SECONDS });
@@ -81,21 +91,15 @@ test('refused, it is not seen: the kernel forgets it at once', async (t, { agent
 
 test('there before the agent, it is active, but never opened and never closed', async (t, cluster) => {
   const { traffic } = cluster;
-  const isTheirs = ({ labels }: Pick<Row, 'labels'>) => labels['dst_port'] === '8080';
-  const counted = (active: Row['active']) =>
-    rowsOfBoth(
-      { node: 'node-a', from: CLIENT, to: NEIGHBOUR, port: 8080 },
-      { opened: 0, closed: 0, active },
-    );
   const open = [];
   for (const address of Object.values(NEIGHBOUR))
     open.push(await traffic.open('web-0', { address, port: 8080 }));
   traffic.forget();
 
   await using agents = await cluster.newAgents();
-  t.strictSame((await agents.rows()).filter(isTheirs), counted({ ESTABLISHED: 1 }));
+  t.strictSame((await agents.rows()).filter(isBefore), uncounted({ ESTABLISHED: 1 }));
   const zeros = (await agents.samples()).filter(
-    (sample) => isTheirs(sample) && sample.name.endsWith('_total'),
+    (sample) => isBefore(sample) && sample.name.endsWith('_total'),
   );
   t.strictSame(
     zeros.map(({ name, value }) => [name, value]),
@@ -107,10 +111,10 @@ test('there before the agent, it is active, but never opened and never closed', 
     ],
   );
 
-  await cluster.shorten(t, { tcp_timeout_time_wait: SHORT_SECONDS });
+  await cluster.shorten(t, { tcp_timeout_time_wait: 1 });
   for (const connection of open) await traffic.close(connection, 'orderly');
   await agents.until(async () =>
-    (await agents.rows()).filter(isTheirs).every(({ active }) => Object.keys(active).length === 0),
+    (await agents.rows()).filter(isBefore).every(({ active }) => Object.keys(active).length === 0),
   );
-  t.strictSame((await agents.rows()).filter(isTheirs), counted({}));
+  t.strictSame((await agents.rows()).filter(isBefore), uncounted({}));
 });

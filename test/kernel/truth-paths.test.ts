@@ -14,12 +14,13 @@ import {
   NODE_A,
   NODE_B,
   PATHS,
+  type Path,
   STRANGER,
   WEB,
   WORKER,
   service,
 } from './paths.ts';
-import { row, rowsOfBoth } from './rows.ts';
+import { type Row, row, rowsOfBoth } from './rows.ts';
 
 const test = await clusterTests(t, [
   ['web-0', 'tcp', 8080],
@@ -40,14 +41,10 @@ for (const { sentence, client, to, port, servers, tables } of PATHS) {
       open.map(({ truth }) => truth.seen?.server).toSorted(alphabetically),
       [...servers, ...servers].toSorted(alphabetically),
     );
-    const rows = (state: string) =>
-      tables.flatMap(({ opened = 1, ...edge }) =>
-        rowsOfBoth(edge, { opened, active: { [state]: opened } }),
-      );
-    await agents.show(t, rows('ESTABLISHED'));
+    await agents.show(t, rowsIn('ESTABLISHED', tables));
 
     for (const connection of open) await traffic.close(connection, 'orderly');
-    await agents.show(t, rows('TIME_WAIT'));
+    await agents.show(t, rowsIn('TIME_WAIT', tables));
   });
 }
 
@@ -103,6 +100,12 @@ test('a node that only forwards counts between ends nobody knows, and no others'
     ...rowsOfBoth({ node: 'node-a', from: NODE_B, to: beyond, port: 443, primary: false }, once),
   ]);
 });
+
+function rowsIn(state: string, tables: Path['tables']): readonly Row[] {
+  return tables.flatMap(({ opened = 1, ...edge }) =>
+    rowsOfBoth(edge, { opened, active: { [state]: opened } }),
+  );
+}
 
 function alphabetically(a = '', b = ''): number {
   return a.localeCompare(b);
