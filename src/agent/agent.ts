@@ -71,6 +71,9 @@ export function createAgent(
 ): Agent {
   const { settings, version, log } = options;
   const nodeName = settings['node-name'];
+  const resources = new AsyncDisposableStack();
+  const snapshots = resources.use(new SnapshotSource({ netns: settings.netns }));
+  const names = namesFrom(settings, { resources, log });
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({ producer, pollIntervalMs: settings['poll-interval'], log });
   const telemetry = startTelemetry({
@@ -82,9 +85,6 @@ export function createAgent(
     page,
     log,
   });
-  const resources = new AsyncDisposableStack();
-  const snapshots = resources.use(new SnapshotSource({ netns: settings.netns }));
-  const names = namesFrom(settings, { resources, log });
   resources.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const cycle = new Cycle({
     snapshots,
@@ -130,6 +130,8 @@ async function serve(
     log,
   });
   log.info({ port: server.port, node: settings['node-name'] }, 'Agent listens');
+  // At once, beside the cycle that may still run: both have to fit into the time for an orderly end.
+  signal.addEventListener('abort', () => void server[Symbol.asyncDispose](), { once: true });
   await every({
     periodMs,
     signal,

@@ -30,6 +30,7 @@ const CLOSE_MS = 500;
 /** The few pages of a daemon: GET and HEAD only, no bodies in, a limit on everything. */
 class HttpServer implements AsyncDisposable {
   readonly #server: Server;
+  #closed: Promise<void> | undefined;
 
   constructor(server: Server) {
     this.#server = server;
@@ -44,8 +45,11 @@ class HttpServer implements AsyncDisposable {
   }
 
   /** Idle connections end at once, running requests have half a second. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#server.listening) return;
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
     const deadline = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);

@@ -19,12 +19,10 @@ const TRACKING = `table inet tracking {
 /** A network namespace whose connections are tracked, and the one who makes them. */
 export class TrackedNamespace {
   readonly path: string;
-  readonly #namespace: NetworkNamespace;
   readonly #traffic: ChildProcess;
 
-  private constructor(namespace: NetworkNamespace, traffic: ChildProcess) {
-    this.path = namespace.path;
-    this.#namespace = namespace;
+  private constructor(path: string, traffic: ChildProcess) {
+    this.path = path;
     this.#traffic = traffic;
   }
 
@@ -45,7 +43,7 @@ export class TrackedNamespace {
       traffic.kill('SIGKILL');
       await once(traffic, 'exit');
     });
-    return new TrackedNamespace(namespace, traffic);
+    return new TrackedNamespace(namespace.path, traffic);
   }
 
   /** Resolves when these connections are established. */
