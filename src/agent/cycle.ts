@@ -63,6 +63,7 @@ export class Cycle {
       await names.resolve(ledger.addresses(), { signal: deadline });
       for (const _ of ledger.rename((address) => names.identityOf(address))) await pause();
       const publication = ledger.commit();
+      await pause();
       for (const _ of producer.prepare(publication)) await pause();
       const { tableEntries: entries, tableLimit: limit } = snapshot;
       producer.publish(publication, { entries, limit });

@@ -71,6 +71,7 @@ export class AccountBook<Labels extends object> {
     for (const [hash, account] of this.#overflow) {
       if (account.connections === 0) this.#overflow.delete(hash);
     }
+    if (this.#overflow.size === 0) return;
     this.#admitLargest(times);
     for (const account of this.#overflow.values()) account.described = undefined;
   }

@@ -23,7 +23,8 @@ export interface TrackedEdge<Account> extends Edge {
 export class EdgeBook<Account> {
   readonly #endpoints: EndpointBook;
   readonly #exclusion: Exclusion;
-  #edges = new Map<number, TrackedEdge<Account> | typeof EXCLUDED>();
+  /** By number: the tally hands out the lowest that are free. */
+  #edges: (TrackedEdge<Account> | typeof EXCLUDED | undefined)[] = [];
   #fresh = new Map<number, TrackedEdge<Account> | typeof EXCLUDED>();
 
   constructor({ endpoints, exclusion }: { endpoints: EndpointBook; exclusion: Exclusion }) {
@@ -36,12 +37,12 @@ export class EdgeBook<Account> {
    * does not continue the last one; then only a baseline can follow.
    */
   *read({ baseline, edges }: Snapshot): Generator<void, void> {
-    this.#forget(this.#fresh);
+    this.#forget(this.#fresh.values());
     this.#fresh = new Map();
     const keys = new FreshKeys(edges.fresh);
     for (let at = 0; at < edges.fresh.length; at += FRESH_WORDS) {
       const number = keys.word(at, FRESH.number);
-      if (this.#fresh.has(number) || (!baseline && this.#edges.has(number))) {
+      if (this.#fresh.has(number) || (!baseline && this.#edges[number] !== undefined)) {
         throw new Error(`Cannot read a snapshot: edge ${number} is new, but the number is in use`);
       }
       this.#fresh.set(number, this.#readEdge(keys, at));
@@ -53,8 +54,8 @@ export class EdgeBook<Account> {
   /** The edges to name: those just read, and those with an endpoint that was renamed. */
   *unnamed(): Iterable<TrackedEdge<Account>> {
     for (const edge of this.#fresh.values()) if (edge !== EXCLUDED) yield edge;
-    for (const edge of this.#edges.values()) {
-      if (edge === EXCLUDED) continue;
+    for (const edge of this.#edges) {
+      if (edge === undefined || edge === EXCLUDED) continue;
       const { source, destination, backend } = edge;
       if (source.isRenamed || destination.isRenamed || backend.isRenamed) yield edge;
     }
@@ -64,15 +65,14 @@ export class EdgeBook<Account> {
   settle(baseline: boolean): void {
     if (baseline) {
       this.#forget(this.#edges);
-      this.#edges = this.#fresh;
-    } else {
-      for (const [number, edge] of this.#fresh) this.#edges.set(number, edge);
+      this.#edges = [];
     }
+    for (const [number, edge] of this.#fresh) this.#edges[number] = edge;
     this.#fresh = new Map();
   }
 
   get(number: number): TrackedEdge<Account> | typeof EXCLUDED {
-    const edge = this.#edges.get(number);
+    const edge = this.#edges[number];
     if (edge === undefined) throw new Error(`Cannot find edge ${number}: no snapshot told its key`);
     return edge;
   }
@@ -80,7 +80,7 @@ export class EdgeBook<Account> {
   /** The edge has lost its last connection. */
   end(number: number): void {
     const edge = this.get(number);
-    this.#edges.delete(number);
+    this.#edges[number] = undefined;
     if (edge !== EXCLUDED) this.#release(edge);
   }
 
@@ -106,13 +106,13 @@ export class EdgeBook<Account> {
 
   #checkRows({ number }: EdgeColumns, baseline: boolean): void {
     for (const edge of number) {
-      if (this.#fresh.has(edge) || (!baseline && this.#edges.has(edge))) continue;
+      if ((!baseline && this.#edges[edge] !== undefined) || this.#fresh.has(edge)) continue;
       throw new Error(`Cannot read a snapshot: it counts edge ${edge}, but none told its key`);
     }
   }
 
-  #forget(edges: ReadonlyMap<number, TrackedEdge<Account> | typeof EXCLUDED>): void {
-    for (const edge of edges.values()) if (edge !== EXCLUDED) this.#release(edge);
+  #forget(edges: Iterable<TrackedEdge<Account> | typeof EXCLUDED | undefined>): void {
+    for (const edge of edges) if (edge !== undefined && edge !== EXCLUDED) this.#release(edge);
   }
 
   #release({ source, destination, backend }: TrackedEdge<Account>): void {

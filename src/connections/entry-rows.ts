@@ -87,6 +87,10 @@ export class EntryRows {
     }
   }
 
+  get #isPlain(): boolean {
+    return this.starts.isEmpty && this.packets.isEmpty;
+  }
+
   protocol(row: number): number {
     return this.words[row * this.stride + 1]! & 0xff;
   }
@@ -97,6 +101,21 @@ export class EntryRows {
 
   isCounted(row: number): boolean {
     return this.words[row * this.stride + this.edgeAt] !== NO_EDGE;
+  }
+
+  /**
+   * True when a counted row and this one are of the same connection in the same state, and there is
+   * neither a start time nor a number of packets to tell them apart. Most rows of most dumps.
+   */
+  isUnchanged(row: number, other: EntryRows, otherRow: number): boolean {
+    const { words, flagsAt, stride } = this;
+    const theirs = other.words;
+    const a = row * stride;
+    const b = otherRow * stride;
+    for (let i = 0; i < flagsAt; i++) if (words[a + i] !== theirs[b + i]) return false;
+    const differences = (words[a + flagsAt]! ^ theirs[b + flagsAt]!) & ~ROW_BASELINE;
+    const isPlain = this.#isPlain && other.#isPlain;
+    return differences === 0 && isPlain && theirs[b + this.edgeAt] !== NO_EDGE;
   }
 
   /** True when both rows are of the same (id, original tuple, zone). */
@@ -125,6 +144,11 @@ export class EntryRows {
 /** A number a row, of which most snapshots have none: it takes memory with the first that is not 0. */
 class SparseColumn {
   #values: Float64Array | undefined;
+
+  /** No row has a value, or ever had one. */
+  get isEmpty(): boolean {
+    return this.#values === undefined;
+  }
 
   clear(): void {
     this.#values?.fill(0);

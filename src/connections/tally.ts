@@ -17,6 +17,8 @@ const REOPENED = 2;
 
 /** How far one dump may run ahead of the other before a row is looked for by its hash. */
 const LOOK_AHEAD_ROWS = 8;
+/** How far it is looked for when that many rows in a row were not found. */
+const SEARCH_ROWS = 1024;
 /** The kernel refuses entries for longer chains: MIN_CHAINLEN + MAX_CHAINLEN, nf_conntrack_core.c. */
 const BUCKET_ROWS_MAX = 80;
 
@@ -119,13 +121,27 @@ class FamilyTally {
     const last = this.#lastRows;
     this.#unpaired.length = 0;
     // The kernel walks its buckets in the same order each time, so both dumps run side by side: the
-    // next row is mostly the one that followed last time, or some have gone in between.
+    // next row is mostly the one that followed last time, or some have gone in between. Where many
+    // have gone at once, a longer look now and then brings the two together again.
     let ahead = 0;
+    let missed = 0;
     for (let row = 0; row < rows.count; row++) {
-      const stop = Math.min(ahead + LOOK_AHEAD_ROWS, last.count);
+      if (ahead < last.count && rows.isUnchanged(row, last, ahead)) {
+        this.#countStillThere(row, ahead++);
+        missed = 0;
+        continue;
+      }
+      const isAstray = missed >= LOOK_AHEAD_ROWS;
+      if (isAstray) missed = 0;
+      const stop = Math.min(ahead + (isAstray ? SEARCH_ROWS : LOOK_AHEAD_ROWS), last.count);
       let before = ahead;
       while (before < stop && !rows.isSame(row, last, before)) before++;
-      if (before < stop) ahead = before + 1;
+      if (before < stop) {
+        ahead = before + 1;
+        missed = 0;
+      } else {
+        missed++;
+      }
       if (before < stop && last.isCounted(before)) this.#countPaired(row, before);
       else this.#unpaired.push(row);
     }
@@ -134,6 +150,7 @@ class FamilyTally {
 
   /** Rows that are new, out of order, or there for the second time; returns how many are the latter. */
   #countUnpaired(baseline: boolean): number {
+    if (this.#unpaired.length === 0) return 0;
     const rows = this.#rows;
     this.#indexUnpairedOfLast();
     let repeated = 0;
@@ -151,15 +168,20 @@ class FamilyTally {
   #countPaired(row: number, before: number): void {
     const rows = this.#rows;
     const last = this.#lastRows;
-    const { words, stride, flagsAt, edgeAt } = rows;
     if (rows.isSameRoute(row, last, before) && !isReopened(rows, row, last, before)) {
-      this.#fates[before] = STILL_THERE;
-      words[row * stride + flagsAt]! |= last.words[before * stride + flagsAt]! & ROW_BASELINE;
-      this.#countActive(row, last.words[before * stride + edgeAt]!);
+      this.#countStillThere(row, before);
     } else {
       this.#fates[before] = REOPENED;
       this.#countOpened(row);
     }
+  }
+
+  #countStillThere(row: number, before: number): void {
+    const { words, stride, flagsAt, edgeAt } = this.#rows;
+    const theirs = this.#lastRows.words;
+    this.#fates[before] = STILL_THERE;
+    words[row * stride + flagsAt]! |= theirs[before * stride + flagsAt]! & ROW_BASELINE;
+    this.#countActive(row, theirs[before * stride + edgeAt]!);
   }
 
   #countOpened(row: number): void {

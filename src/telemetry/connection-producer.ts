@@ -46,7 +46,8 @@ export class ConnectionPoint implements DataPoint<number> {
 interface SeriesPoints {
   readonly opened: ConnectionPoint;
   readonly closed: ConnectionPoint;
-  readonly active: Map<string, ConnectionPoint>;
+  /** In the order of the series' states, of which none ever goes while the series lives. */
+  readonly active: ConnectionPoint[];
 }
 
 /**
@@ -89,8 +90,9 @@ export class ConnectionProducer implements MetricProducer {
   *prepare(publication: Publication<Attributes>): Generator<void, void> {
     let prepared = 0;
     for (const series of publication.series) {
+      if (series.publishedAtMs < publication.takenAtMs) continue;
       const points = this.#pointsOf(series);
-      for (const state of series.active.keys()) activePointOf(points, state);
+      makeActivePoints(points, series.active.keys());
       if (++prepared % SLICE_SERIES === 0) yield;
     }
   }
@@ -110,8 +112,12 @@ export class ConnectionProducer implements MetricProducer {
       const points = this.#pointsOf(series);
       opened.push(update(points.opened, series.opened, takenAt));
       closed.push(update(points.closed, series.closed, takenAt));
-      for (const [state, connections] of series.active) {
-        active.push(update(activePointOf(points, state), connections, takenAt));
+      if (points.active.length < series.active.size) {
+        makeActivePoints(points, series.active.keys());
+      }
+      let state = 0;
+      for (const connections of series.active.values()) {
+        active.push(update(points.active[state++]!, connections, takenAt));
       }
     }
     this.#takenAtMs = publication.takenAtMs;
@@ -143,7 +149,7 @@ export class ConnectionProducer implements MetricProducer {
       points = {
         opened: new ConnectionPoint(series.labels, startTime, series.publishedAtMs),
         closed: new ConnectionPoint(series.labels, startTime, series.publishedAtMs),
-        active: new Map(),
+        active: [],
       };
       this.#points.set(series, points);
     }
@@ -158,14 +164,14 @@ export class ConnectionProducer implements MetricProducer {
   }
 }
 
-function activePointOf({ opened, active }: SeriesPoints, state: string): ConnectionPoint {
-  let point = active.get(state);
-  if (point === undefined) {
+/** Makes the points of the states that have none yet. */
+function makeActivePoints({ opened, active }: SeriesPoints, states: Iterable<string>): void {
+  let known = 0;
+  for (const state of states) {
+    if (++known <= active.length) continue;
     const attributes = { ...opened.attributes, [ATTRIBUTE.state]: state };
-    point = new ConnectionPoint(attributes, opened.startTime, opened.publishedAtMs);
-    active.set(state, point);
+    active.push(new ConnectionPoint(attributes, opened.startTime, opened.publishedAtMs));
   }
-  return point;
 }
 
 function update(point: ConnectionPoint, value: number, takenAt: HrTime): ConnectionPoint {
