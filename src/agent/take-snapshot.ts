@@ -47,7 +47,8 @@ export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
   return {
     baseline,
     takenAtMs,
-    durationMs: takenAtMs - beganMs,
+    // A wall clock may be set back meanwhile.
+    durationMs: Math.max(0, takenAtMs - beganMs),
     entries,
     malformed,
     repeated,

@@ -3,7 +3,7 @@
  * under which labels, and who counts it for the cluster. Nothing here comes from khan's own code
  * that decides the same; only the names of its metric and attributes do.
  */
-import { ATTRIBUTE, METRIC } from '../telemetry/names.ts';
+import { ATTRIBUTE, METRIC, ORIGINAL } from '../telemetry/names.ts';
 import type { Sample } from './page.ts';
 import { identities, nodeOf, place } from './topology.ts';
 import { type Truth, openNow } from './traffic.ts';
@@ -57,20 +57,9 @@ export interface Comparison {
 const OPENED_SAMPLE = `${METRIC.connection.name}_total`;
 const ACTIVE_SAMPLE = METRIC.connectionActive.name;
 /** The base attributes that belong to an edge wherever it is counted. */
-const EDGE_LABELS: readonly string[] = [
-  ATTRIBUTE.sourceType,
-  ATTRIBUTE.sourceAddress,
-  ATTRIBUTE.sourceNamespace,
-  ATTRIBUTE.sourceApp,
-  ATTRIBUTE.sourceName,
-  ATTRIBUTE.destinationType,
-  ATTRIBUTE.destinationAddress,
-  ATTRIBUTE.destinationNamespace,
-  ATTRIBUTE.destinationApp,
-  ATTRIBUTE.destinationName,
-  ATTRIBUTE.destinationPort,
-  ATTRIBUTE.transport,
-];
+const EDGE_LABELS: readonly string[] = ORIGINAL.labels.filter(
+  (label) => label !== ATTRIBUTE.node && label !== ATTRIBUTE.state,
+);
 
 /** `samples` are those of all agents. */
 export function compare({

@@ -4,7 +4,6 @@ import {
   NLMSG_ERROR,
   NLMSG_HDR_BYTES,
   NLMSG_HDR_WORDS,
-  NLMSG_NOOP,
   NLMSG_OVERRUN,
   NLM_F_DUMP_INTR,
 } from './constants.ts';
@@ -116,8 +115,6 @@ function walkDatagram(walk: Walk, bytes: number): boolean {
         return true;
       } else if (type === NLMSG_OVERRUN) {
         walk.interrupted = true;
-      } else if (type !== NLMSG_NOOP) {
-        // A message this build does not know: passed over, as netlink means it.
       }
     }
     at = end;

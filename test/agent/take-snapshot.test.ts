@@ -93,6 +93,12 @@ t.test('a snapshot holds the counts, the time, and what the kernel says of itsel
   t.equal(sum(edges.active), 3);
 });
 
+t.test('a clock that is set back meanwhile makes no negative duration', async (t) => {
+  let time = 1000;
+  const snapshot = snapshotsOf([wholeDump(three)], { now: () => (time -= 100) })();
+  t.equal(snapshot.durationMs, 0);
+});
+
 t.test('the second snapshot tells what was opened and closed in between', async (t) => {
   const [first, ...others] = three;
   const take = snapshotsOf([wholeDump([first!]), wholeDump(others), wholeDump([first!])]);
