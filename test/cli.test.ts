@@ -154,7 +154,9 @@ t.test('a taken port is one clear error', async (t) => {
 t.test('a controller lists what is wrong with its inventory file', async (t) => {
   const text = 'addresses: { 10.1.0.1: { type: pot }, nowhere: { type: pod, nmae: web } }\n';
   const path = join(t.testdir({ 'inventory.yaml': text }), 'inventory.yaml');
-  const ending = await khan(t, ['controller', '--inventory-file', path, '--listen', '127.0.0.1:0']);
+  const open = ['--tls', 'off', '--auth', 'none', '--listen', '127.0.0.1:0'];
+  const source = ['--source', 'file', '--inventory-file', path];
+  const ending = await khan(t, ['controller', ...source, ...open]);
   t.match(ending, { code: 2, stdout: '' });
   t.match(ending.stderr, `Cannot use inventory file ${path}:\n`);
   t.match(ending.stderr, /^ {2}addresses\.nowhere: not an address$/m);

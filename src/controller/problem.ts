@@ -3,6 +3,36 @@ import { errorCodes, type FastifyInstance, type FastifyReply } from 'fastify';
 import { REQUEST_BYTES_MAX } from '../inventory/wire.ts';
 import type { Log } from '../runtime/log.ts';
 
+const problemSchema = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+  },
+} as const;
+
+function documented(description: string): object {
+  return { description, content: { 'application/problem+json': { schema: problemSchema } } };
+}
+
+/** What every page behind authentication may answer instead, for the OpenAPI document. */
+export const PROBLEM_RESPONSES = {
+  400: documented('The request is not as this document says'),
+  401: documented('There is no token, or none that is accepted'),
+  403: documented('The token is accepted, but may not ask this'),
+  429: documented('Too many requests; Retry-After says when to ask again'),
+  503: documented('Not possible now; Retry-After says when to ask again'),
+} as const;
+
+export const BODY_PROBLEM_RESPONSES = {
+  ...PROBLEM_RESPONSES,
+  413: documented('Too many addresses or bytes; `addressesMax` or `bodyBytesMax` is the limit'),
+  415: documented('Not JSON, or compressed in a way that is not known here'),
+} as const;
+
 /** A request that is not served; its sender is told why, as RFC 9457 has it. */
 export class Problem extends Error {
   override readonly name = 'Problem';

@@ -1,10 +1,16 @@
+import type { SecureContextOptions } from 'node:tls';
+import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import { fastify, type FastifyInstance } from 'fastify';
 import { REQUEST_BYTES_MAX } from '../inventory/wire.ts';
 import type { Log } from '../runtime/log.ts';
+import type { Authenticator, Caller } from './authenticate.ts';
 import { compressResponses } from './compression.ts';
-import { answerProblems, Problem } from './problem.ts';
+import { limitConnectionAge } from './connection-age.ts';
+import { inventoryApi } from './inventory-api.ts';
+import { originalCache } from './original-cache.ts';
+import { answerProblems } from './problem.ts';
 import { resolveApi, type Knowledge } from './resolve-api.ts';
-import { SelfMetrics } from './self-metrics.ts';
+import type { SelfMetrics } from './self-metrics.ts';
 
 /** From the first byte of a request to its last. */
 const REQUEST_MS_MAX = 10_000;
@@ -13,36 +19,86 @@ const KEEP_ALIVE_MS = 75_000;
 /** An idle connection costs 72 KiB with TLS. */
 const CONNECTIONS_MAX = 8192;
 
-const TEXT = 'text/plain; charset=utf-8';
-/** https://prometheus.io/docs/instrumenting/exposition_formats/ */
-const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
+type Document = NonNullable<FastifyDynamicSwaggerOptions['openapi']>;
 
-/** All pages of the controller; it does not listen yet. */
-export function createServer(
-  options: Knowledge & { readonly nextPollMs: number; readonly log: Log },
-): FastifyInstance {
-  const { inventory, state, nextPollMs, log } = options;
-  const app = fastify({
+const CALLER = 'caller';
+
+export interface ServerOptions extends Knowledge {
+  readonly nextPollMs: number;
+  readonly metrics: SelfMetrics;
+  readonly version: string;
+  readonly log: Log;
+  /** Undefined: everybody may ask. */
+  readonly authenticator?: Authenticator | undefined;
+  /** Undefined: in clear text. With `ca`, whoever asks must have a certificate signed by it. */
+  readonly tls?: SecureContextOptions | undefined;
+  readonly connectionAgeMsMax: number;
+  readonly hasOriginalCache: boolean;
+}
+
+/** All that agents ask; it does not listen yet. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const { inventory, authenticator, tls, log, version } = options;
+  const app: FastifyInstance = fastify({
     bodyLimit: REQUEST_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    // Who is told to go on elsewhere by `connection: close` still gets an answer.
+    return503OnClosing: false,
     // What a newer agent sends beside what is known here is ignored, and nothing is converted.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    ...(tls !== undefined && {
+      https: {
+        ...tls,
+        requestCert: tls.ca !== undefined,
+        rejectUnauthorized: tls.ca !== undefined,
+      },
+    }),
   });
   app.server.maxConnections = CONNECTIONS_MAX;
-  const metrics = new SelfMetrics({ inventory });
-  app.addHook('onClose', () => metrics[Symbol.asyncDispose]());
   answerProblems(app, log);
   compressResponses(app);
+  limitConnectionAge(app, { maxAgeMs: options.connectionAgeMsMax });
+  app.register(swagger, { openapi: openapi(version, authenticator !== undefined) });
 
-  app.get('/livez', (_request, reply) => reply.type(TEXT).send('ok\n'));
-  app.get('/readyz', (_request, reply) => {
-    if (!state().synced) throw new Problem(503, 'The inventory is not complete yet');
-    return reply.type(TEXT).send('ok\n');
+  app.decorateRequest(CALLER);
+  app.register(async (scope) => {
+    if (authenticator !== undefined) {
+      scope.addHook('onRequest', async (request) => {
+        request.setDecorator(
+          CALLER,
+          await authenticator.authenticate(request.headers.authorization),
+        );
+      });
+    }
+    scope.register(async (inner) =>
+      resolveApi(inner, {
+        ...options,
+        callerOf: (request) => request.getDecorator<Caller | undefined>(CALLER),
+      }),
+    );
+    inventoryApi(scope, { inventory });
   });
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(PROMETHEUS_TEXT).send(await metrics.render()),
-  );
-  app.register(async (scope) => resolveApi(scope, { inventory, state, nextPollMs, metrics }));
+  if (options.hasOriginalCache) originalCache(app, { inventory });
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   return app;
+}
+
+function openapi(version: string, hasTokens: boolean): Document {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'khan controller',
+      version,
+      description: 'Who owns the addresses in the connection tracking tables of a cluster',
+    },
+    ...(hasTokens && {
+      components: {
+        securitySchemes: {
+          serviceAccountToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        },
+      },
+      security: [{ serviceAccountToken: [] }],
+    }),
+  };
 }

@@ -13,7 +13,7 @@ const END_MS_MAX = 1000;
 
 /** One of khan's programs as a user would start it, serving on loopback; it ends with this one. */
 export class KhanProcess implements AsyncDisposable {
-  /** E.g. `http://127.0.0.1:9464`. */
+  /** Where its pages are, e.g. `http://127.0.0.1:9464`. */
   readonly url: string;
   /** Rejects when the program ends before it is disposed of. */
   readonly ended: Promise<never>;
@@ -21,21 +21,22 @@ export class KhanProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   #disposed = false;
 
-  /** The port must be free: see {@link freePort}. */
   constructor({
     name,
     argv,
-    port,
+    pages,
   }: {
     readonly name: string;
     readonly argv: readonly string[];
-    readonly port: number;
+    /** The setting that says where its pages are, and a port that is free: see {@link freePort}. */
+    readonly pages: { readonly setting: string; readonly port: number };
   }) {
+    const address = `127.0.0.1:${pages.port}`;
     this.#name = name;
-    this.url = `http://127.0.0.1:${port}`;
+    this.url = `http://${address}`;
     const cli = siblingScript(join('..', 'cli'));
     const khan = ['--import', siblingScript('end-with-parent'), cli, ...argv];
-    this.#child = spawn(process.execPath, [...khan, '--listen', `127.0.0.1:${port}`], {
+    this.#child = spawn(process.execPath, [...khan, `--${pages.setting}`, address], {
       // A Ctrl-C in the terminal reaches only us, so that we end things in order.
       detached: true,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -9,6 +9,7 @@ import { NODES, inventoryFile } from './topology.ts';
 
 const CONTROLLER_PORT = 8080;
 const FIRST_AGENT_PORT = 9464;
+const CONTROLLER_PAGES_PORT = 9463;
 
 /** One controller that knows the lab's inventory, and an agent for each of its nodes. */
 export class KhanPrograms implements AsyncDisposable {
@@ -49,10 +50,13 @@ export class KhanPrograms implements AsyncDisposable {
     stack.defer(async () => {
       await Promise.all(started.map(async (each) => each[Symbol.asyncDispose]()));
     });
+    const port = await freePort(CONTROLLER_PORT);
+    const source = ['--source', 'file', '--inventory-file', pathOf(inventory)];
+    const listen = ['--listen', `127.0.0.1:${port}`, '--tls', 'off', '--auth', 'none'];
     const controller = new KhanProcess({
       name: 'the controller',
-      argv: ['controller', '--inventory-file', pathOf(inventory), ...common],
-      port: await freePort(CONTROLLER_PORT),
+      argv: ['controller', ...source, ...listen, ...common],
+      pages: { setting: 'metrics-listen', port: await freePort(CONTROLLER_PAGES_PORT) },
     });
     started.push(controller);
     await controller.ready(signal);
@@ -61,8 +65,8 @@ export class KhanPrograms implements AsyncDisposable {
       const node = ['--node-name', name, '--netns', lab.namespace(name).path];
       const agent = new KhanProcess({
         name: `the agent of ${name}`,
-        argv: ['agent', ...node, '--controller-url', controller.url, ...common],
-        port: await freePort(FIRST_AGENT_PORT + index),
+        argv: ['agent', ...node, '--controller-url', `http://127.0.0.1:${port}`, ...common],
+        pages: { setting: 'listen', port: await freePort(FIRST_AGENT_PORT + index) },
       });
       agents.push(agent);
       started.push(agent);

@@ -21,3 +21,15 @@ export interface Identity {
   readonly workload?: Workload;
   readonly topologyZone?: string;
 }
+
+/** Since when the present owner of an address holds it, and who held it before. */
+export interface Takeover {
+  /** Milliseconds since the epoch: the owner's own start time. */
+  readonly sinceMs: number;
+  /** The deleted pod that held the address until then, as long as it is remembered. */
+  readonly previous?: Identity;
+}
+
+export interface Ownership extends Partial<Takeover> {
+  readonly identity: Identity;
+}

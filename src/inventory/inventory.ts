@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { CidrTable, type Cidr } from '../net/cidr.ts';
-import type { Identity } from './identity.ts';
+import type { Identity, Ownership } from './identity.ts';
 
 /** Who wins an address that several objects claim: the lowest number. */
 export const RANK = {
@@ -36,6 +36,8 @@ export interface Claim {
 
 interface Candidate extends Claim {
   readonly uid: string;
+  /** When its object was deleted. */
+  readonly endedAtMs?: number;
 }
 
 /** What is known of an address that is claimed, or lost its last claim a short time ago. */
@@ -89,14 +91,45 @@ export class Inventory {
     return this.#historyStart;
   }
 
-  /** Addresses that are claimed; those of the ranges do not count. */
+  /** How many addresses are claimed; those of the ranges do not count. */
   get size(): number {
     return this.#holdings.size - this.#lost.size;
+  }
+
+  /**
+   * All that are claimed, those of the ranges not among them; only what comes after an address that
+   * was claimed a short time ago. One that is claimed throughout is never missed.
+   */
+  *addresses({ after }: { readonly after?: string | undefined } = {}): Iterable<string> {
+    let isReached = after === undefined || !this.#holdings.has(after);
+    for (const [address, { candidates }] of this.#holdings) {
+      if (isReached && candidates.length > 0) yield address;
+      if (address === after) isReached = true;
+    }
+  }
+
+  /** What the object claims now; what it held until it was deleted, as long as that is remembered. */
+  claimsOf(uid: string): readonly Claim[] {
+    return this.#candidatesOf.get(uid) ?? [];
   }
 
   identityOf(address: string): Identity | undefined {
     const winner = this.#holdings.get(address)?.candidates[0];
     return winner === undefined ? this.#cidrTable.find(address) : winner.identity;
+  }
+
+  ownershipOf(address: string): Ownership | undefined {
+    const identity = this.identityOf(address);
+    if (identity === undefined) return undefined;
+    const candidates = this.#holdings.get(address)?.candidates ?? [];
+    const [winner] = candidates;
+    const sinceMs = winner?.startedAtMs;
+    const previous = previousOf(candidates)?.identity;
+    return {
+      identity,
+      ...(sinceMs !== undefined && { sinceMs }),
+      ...(previous !== undefined && { previous }),
+    };
   }
 
   /** The owner of the address has been the same since this revision, or longer. */
@@ -127,7 +160,8 @@ export class Inventory {
     const remains = new Map<string, Candidate>();
     for (const candidate of this.#candidatesOf.get(uid) ?? []) {
       if (candidate.rank !== RANK.pod) continue;
-      remains.set(candidate.address, { ...candidate, rank: RANK.deletedPod });
+      const endedAtMs = this.#now();
+      remains.set(candidate.address, { ...candidate, rank: RANK.deletedPod, endedAtMs });
     }
     if (remains.size > 0) this.#deletedPods.set(uid, this.#now());
     this.#replace(uid, remains);
@@ -177,7 +211,7 @@ export class Inventory {
   #claim(address: string, uid: string, candidate: Candidate | undefined): void {
     const holding = this.#holdings.get(address) ?? { candidates: [], revision: 0 };
     if (candidate !== undefined && holding.candidates.includes(candidate)) return;
-    const previousOwner = this.identityOf(address);
+    const before = this.ownershipOf(address);
     const previousRevision = this.revisionOf(address);
 
     const candidates = holding.candidates.filter((other) => other.uid !== uid);
@@ -187,9 +221,29 @@ export class Inventory {
     this.#lost.delete(address);
     if (candidates.length === 0) this.#lost.set(address, this.#now());
 
-    const changed = !isDeepStrictEqual(this.identityOf(address), previousOwner);
+    const changed = hasNews(before, this.ownershipOf(address));
     holding.revision = changed ? ++this.#revision : previousRevision;
   }
+}
+
+/** The pod that was deleted last, of those that held the address before its owner. */
+function previousOf([winner, ...others]: readonly Candidate[]): Candidate | undefined {
+  if (winner?.rank === RANK.deletedPod) return undefined;
+  return others
+    .filter(({ rank }) => rank === RANK.deletedPod)
+    .reduce<Candidate | undefined>(
+      (last, other) => ((last?.endedAtMs ?? 0) > (other.endedAtMs ?? 0) ? last : other),
+      undefined,
+    );
+}
+
+/** Who is told of a previous owner keeps it: that it is forgotten here is no news. */
+function hasNews(before: Ownership | undefined, after: Ownership | undefined): boolean {
+  return (
+    !isDeepStrictEqual(before?.identity, after?.identity) ||
+    before?.sinceMs !== after?.sinceMs ||
+    (after?.previous !== undefined && !isDeepStrictEqual(before?.previous, after.previous))
+  );
 }
 
 /** The smaller UID decides last, so that equals do not take turns. */

@@ -3,7 +3,7 @@
  * Additions only; a reader ignores keys that it does not know.
  */
 
-import { IDENTITY_TYPES, type Identity } from './identity.ts';
+import { IDENTITY_TYPES, type Identity, type Takeover } from './identity.ts';
 import { faultsOf, type Schema } from './schema.ts';
 
 export const RESOLVE_PATH = '/v1/resolve';
@@ -26,6 +26,9 @@ export interface ResolveRequest {
   readonly want?: readonly string[];
 }
 
+/** Who owns an address, and when and from whom it was taken over, where that is known. */
+export type ResolvedEntry = Identity & Partial<Takeover>;
+
 export interface ResolveResponse {
   /** Random, one for each process of a controller: `rev` counts within it. */
   readonly epoch: string;
@@ -35,7 +38,7 @@ export interface ResolveResponse {
   /** A source is away: what is said here may be outdated. */
   readonly stale: boolean;
   /** By address as it was asked. */
-  readonly entries: Readonly<Record<string, Identity>>;
+  readonly entries: Readonly<Record<string, ResolvedEntry>>;
   /** Of `have`: addresses that have lost their owner. */
   readonly gone: readonly string[];
   /** `epoch` or `since` meant nothing here: all of `have` counted as `want`, and what is not in `entries` is unknown. */
@@ -69,6 +72,11 @@ export const identitySchema = {
   },
 } as const satisfies Schema;
 
+export const resolvedEntrySchema = {
+  ...identitySchema,
+  properties: { ...identitySchema.properties, sinceMs: counter, previous: identitySchema },
+} as const satisfies Schema;
+
 export const resolveRequestSchema = {
   type: 'object',
   required: ['node'],
@@ -83,7 +91,7 @@ export const resolveResponseSchema = {
     rev: counter,
     synced: { type: 'boolean' },
     stale: { type: 'boolean' },
-    entries: { type: 'object', additionalProperties: identitySchema },
+    entries: { type: 'object', additionalProperties: resolvedEntrySchema },
     gone: addresses,
     reset: { type: 'boolean' },
     nextPollMs: counter,

@@ -26,7 +26,9 @@ const unnamed =
 /** A controller that can be started again where it was. */
 function controllerOf(t: Test) {
   const inventory = join(t.testdir({ 'inventory.yaml': INVENTORY }), 'inventory.yaml');
-  const argv = ['controller', '--inventory-file', inventory, '--poll-interval', '200ms'];
+  const argv = ['controller', '--source', 'file', '--inventory-file', inventory];
+  argv.push('--tls', 'off', '--auth', 'none', '--poll-interval', '200ms');
+  argv.push('--metrics-listen', '127.0.0.1:0');
   return async (listen = '127.0.0.1:0') => {
     const controller = new KhanProcess(t, [...argv, '--listen', listen]);
     const { url } = await controller.logged('Controller started');

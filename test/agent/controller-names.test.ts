@@ -10,12 +10,12 @@ import type { FastifyInstance } from 'fastify';
 import * as fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { ControllerNames } from '../../src/agent/controller-names.ts';
-import { createServer } from '../../src/controller/server.ts';
 import type { Identity } from '../../src/inventory/identity.ts';
 import { Inventory, RANK } from '../../src/inventory/inventory.ts';
 import { ADDRESSES_MAX } from '../../src/inventory/wire.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 import { listening } from '../builders/listening.ts';
+import { controllerServer } from '../builders/controller-server.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 
 const never = { signal: new AbortController().signal };
@@ -38,7 +38,13 @@ class Loopback implements AsyncDisposable {
   async start(): Promise<void> {
     const { inventory } = this;
     const { log } = capturedLog();
-    this.#app = createServer({ inventory, state: () => this.state, nextPollMs: 1000, log });
+    const { app } = controllerServer({
+      inventory,
+      state: () => this.state,
+      nextPollMs: 1000,
+      log,
+    });
+    this.#app = app;
     const { port } = new URL(await this.#app.listen({ host: '127.0.0.1', port: this.#port }));
     this.#port = Number(port);
   }

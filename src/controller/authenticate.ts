@@ -1,0 +1,129 @@
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Review } from '../cluster/token-review.ts';
+import { Problem } from './problem.ts';
+
+/** A revoked token is good for this long at most, as long as the API server can be asked. */
+const ACCEPTED_MS_MAX = 5 * 60_000;
+/** A ServiceAccount may be created a moment after its token is used for the first time. */
+const REFUSED_MS = 10_000;
+const AWAY_RETRY_SECONDS = 5;
+const TOKENS_MAX = 32_768;
+const TOKEN_CHARACTERS_MAX = 16_384;
+
+/** Who asks. */
+export interface Caller {
+  readonly username: string;
+  /** The node of the pod that the token is bound to, where the token says so. */
+  readonly node: string | undefined;
+}
+
+export type ReviewResult = 'accepted' | 'refused' | 'failed';
+
+interface Options {
+  /** Rejects when the API server cannot be asked. */
+  readonly review: (token: string) => Promise<Review>;
+  /** `namespace/name` of those that may ask. */
+  readonly serviceAccounts: readonly string[];
+  readonly reviewed?: (result: ReviewResult) => void;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+interface Verdict {
+  readonly review: Review;
+  /** Of the token itself, in ms since the epoch. */
+  readonly expiresAtMs: number;
+}
+
+/** Knows callers by the tokens of their ServiceAccounts; asks the API server about each only now and then. */
+export class Authenticator {
+  readonly #usernames: ReadonlySet<string>;
+  readonly #now: () => number;
+  readonly #verdicts: LRUCache<string, Verdict, string>;
+
+  constructor({ review, serviceAccounts, reviewed = () => {}, now = Date.now }: Options) {
+    this.#now = now;
+    this.#usernames = new Set(
+      serviceAccounts.map((name) => `system:serviceaccount:${name.replace('/', ':')}`),
+    );
+    this.#verdicts = new LRUCache<string, Verdict, string>({
+      max: TOKENS_MAX,
+      perf: { now },
+      ttlResolution: 0,
+      // When the API server is away, what it said last of a token goes on.
+      allowStaleOnFetchRejection: true,
+      noDeleteOnFetchRejection: true,
+      // One question at a time for each token, however many requests wait for it.
+      fetchMethod: async (_digest, _stale, { context: token, options }) => {
+        const verdict = await review(token).then(
+          (answer) => ({ review: answer, expiresAtMs: expiryOf(token) }),
+          (error: unknown) => {
+            reviewed('failed');
+            throw error;
+          },
+        );
+        reviewed(verdict.review.authenticated ? 'accepted' : 'refused');
+        const leftMs = Math.max(1, verdict.expiresAtMs - now());
+        options.ttl = verdict.review.authenticated ? Math.min(leftMs, ACCEPTED_MS_MAX) : REFUSED_MS;
+        return verdict;
+      },
+    });
+  }
+
+  /** `authorization` is the header. Throws a {@link Problem} of status 401, 403 or 503. */
+  async authenticate(authorization: string | undefined): Promise<Caller> {
+    const token = bearerToken(authorization);
+    const { review, expiresAtMs } = await this.#verdictOf(token);
+    if (!review.authenticated) throw unauthorized(review.reason);
+    if (expiresAtMs <= this.#now()) throw unauthorized('the token has expired');
+    if (!this.#usernames.has(review.username)) {
+      throw new Problem(403, `${review.username} may not ask here`);
+    }
+    return { username: review.username, node: review.node };
+  }
+
+  async #verdictOf(token: string): Promise<Verdict> {
+    try {
+      // Not the token itself: it would stand in every heap snapshot.
+      return await this.#verdicts.forceFetch(hash('sha256', token), { context: token });
+    } catch (cause) {
+      const headers = { 'retry-after': String(AWAY_RETRY_SECONDS) };
+      throw new Problem(503, 'The token cannot be reviewed now', { headers, cause });
+    }
+  }
+}
+
+/** A token that is bound to a node's pod asks for that node only. Throws a {@link Problem}. */
+export function requireNode(caller: Caller | undefined, node: string): void {
+  if (caller?.node === undefined || caller.node === node) return;
+  throw new Problem(403, `The token is of a pod on ${caller.node}, not on ${node}`);
+}
+
+function unauthorized(reason: string): Problem {
+  // RFC 6750, section 3
+  const headers = { 'www-authenticate': 'Bearer error="invalid_token"' };
+  return new Problem(401, `The token is not accepted: ${reason}`, { headers });
+}
+
+function bearerToken(authorization: string | undefined): string {
+  const [, token] = /^Bearer +([\w.~+/-]+=*)$/i.exec(authorization ?? '') ?? [];
+  if (token !== undefined && token.length <= TOKEN_CHARACTERS_MAX) return token;
+  const headers = { 'www-authenticate': 'Bearer' };
+  throw new Problem(401, 'A ServiceAccount token is needed: Authorization: Bearer …', { headers });
+}
+
+/** The `exp` claim (RFC 7519); the API server has verified the token before this is used. */
+function expiryOf(token: string): number {
+  try {
+    const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
+    const claims: unknown = JSON.parse(payload);
+    if (typeof claims === 'object' && claims !== null && 'exp' in claims) {
+      const seconds = Number(claims.exp);
+      if (Number.isFinite(seconds)) return seconds * 1000;
+    }
+  } catch {
+    // Not a JWT: static tokens have no end.
+  }
+  return Number.POSITIVE_INFINITY;
+}
