@@ -4,7 +4,6 @@ import { every, Pulse } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { sendText, startHttpServer, type Handler, type Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
-import { SettingsError } from '../runtime/settings.ts';
 import { connectionAttributes, overflowAttributes } from '../telemetry/attributes.ts';
 import { ConnectionProducer } from '../telemetry/connection-producer.ts';
 import { startTelemetry } from '../telemetry/meter-provider.ts';
@@ -12,7 +11,7 @@ import { OriginalPage } from '../telemetry/original-page.ts';
 import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
 import { SelfMetrics } from '../telemetry/self-metrics.ts';
-import type { AgentSettings } from './config.ts';
+import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
 import { Cycle } from './cycle.ts';
 import { FileNames } from './file-names.ts';
@@ -108,12 +107,18 @@ function namesFrom(
   settings: AgentSettings,
   { resources, log }: { readonly resources: AsyncDisposableStack; readonly log: Log },
 ): Names {
+  checkSettings(settings);
   const { 'inventory-file': path, 'controller-url': url, 'node-name': nodeName } = settings;
-  if (path !== undefined && url !== undefined) {
-    throw new SettingsError(['--inventory-file and --controller-url: only one of them']);
-  }
+  const credentials = {
+    token: settings['controller-token-file'],
+    ca: settings['controller-ca-file'],
+    cert: settings['controller-cert-file'],
+    key: settings['controller-key-file'],
+  };
   if (path !== undefined) return new FileNames({ path, log });
-  if (url !== undefined) return resources.use(new ControllerNames({ url, nodeName, log }));
+  if (url !== undefined) {
+    return resources.use(new ControllerNames({ url, credentials, nodeName, log }));
+  }
   return NO_NAMES;
 }
 

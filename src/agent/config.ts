@@ -2,7 +2,15 @@ import { hostname } from 'node:os';
 import { DEFAULT_EXCLUDE, parseExclude } from '../connections/exclude.ts';
 import { listenAddress } from '../runtime/http-server.ts';
 import { logLevel } from '../runtime/log.ts';
-import { duration, flag, integer, list, text, type SettingsOf } from '../runtime/settings.ts';
+import {
+  duration,
+  flag,
+  integer,
+  list,
+  SettingsError,
+  text,
+  type SettingsOf,
+} from '../runtime/settings.ts';
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
@@ -31,6 +39,16 @@ export const agentSettings = {
   'controller-url': text({
     description: 'Controller to ask who owns which address, such as http://127.0.0.1:8080',
   }),
+  'controller-token-file': text({
+    description: 'ServiceAccount token to show to the controller; read again for each question',
+  }),
+  'controller-ca-file': text({
+    description: "PEM certificates that may have signed the controller's; read again on change",
+  }),
+  'controller-cert-file': text({
+    description: 'PEM certificate to show to a controller that asks for one; read again on change',
+  }),
+  'controller-key-file': text({ description: 'PEM key of --controller-cert-file' }),
   'series-ttl': duration({
     default: '10m',
     minMs: SECOND_MS,
@@ -58,3 +76,22 @@ export const agentSettings = {
 } as const;
 
 export type AgentSettings = SettingsOf<typeof agentSettings>;
+
+/** Throws a SettingsError with all that does not go together. */
+export function checkSettings(settings: AgentSettings): void {
+  const faults: string[] = [];
+  const given = (name: keyof AgentSettings) => settings[name] !== undefined;
+  if (given('inventory-file') && given('controller-url')) {
+    faults.push('--inventory-file and --controller-url: only one of them');
+  }
+  for (const name of ['token', 'ca', 'cert', 'key'] as const) {
+    const setting = `controller-${name}-file` as const;
+    if (given(setting) && !given('controller-url')) {
+      faults.push(`--${setting}: missing --controller-url, whom it is for`);
+    }
+  }
+  if (given('controller-cert-file') !== given('controller-key-file')) {
+    faults.push('--controller-cert-file and --controller-key-file: only together');
+  }
+  if (faults.length > 0) throw new SettingsError(faults);
+}

@@ -1,16 +1,20 @@
 import type { Identity } from '../inventory/identity.ts';
 import { ADDRESSES_MAX } from '../inventory/wire.ts';
 import type { Log } from '../runtime/log.ts';
+import type { CredentialFiles } from './credentials.ts';
 import { KnownAddresses } from './known-addresses.ts';
 import { countUnresolved, type Mapping, type Names } from './names.ts';
 import { Refusal, ResolveClient } from './resolve-client.ts';
 
 const BACKOFF_MS_MIN = 1000;
 const BACKOFF_MS_MAX = 60_000;
+/** Without an answer for so long, who had a pod's address then may not have it now. */
+const POD_MS_MAX = 3_600_000;
 
 export interface ControllerNamesOptions {
   /** Of the controller, without a path. */
   readonly url: string;
+  readonly credentials?: CredentialFiles;
   readonly nodeName: string;
   readonly log: Log;
   /** Beyond it, the addresses not asked for lately are forgotten first. */
@@ -34,6 +38,7 @@ export class ControllerNames implements Names, AsyncDisposable {
   /** Of the last resolve(). */
   #addresses: readonly string[] = [];
   #running: Promise<void> | undefined;
+  #isStale = false;
   #failures = 0;
   #failuresInRow = 0;
   #lastAnswerMs: number | undefined;
@@ -41,6 +46,7 @@ export class ControllerNames implements Names, AsyncDisposable {
 
   constructor({
     url,
+    credentials,
     nodeName,
     log,
     addressesMax = 131_072,
@@ -52,17 +58,14 @@ export class ControllerNames implements Names, AsyncDisposable {
     this.#log = log;
     this.#now = now;
     this.#random = random;
-    this.#client = new ResolveClient(url);
+    this.#client = new ResolveClient(url, { credentials });
     this.#known = new KnownAddresses({ addressesMax, random });
-  }
-
-  get revision(): number {
-    return this.#known.revision;
   }
 
   get mapping(): Mapping {
     return {
       up: this.#lastAnswerMs !== undefined && this.#failuresInRow === 0,
+      stale: this.#isStale,
       unresolvedAddresses: countUnresolved(this, this.#addresses),
       failures: this.#failures,
       lastAnswerMs: this.#lastAnswerMs,
@@ -70,7 +73,9 @@ export class ControllerNames implements Names, AsyncDisposable {
   }
 
   identityOf(address: string): Identity | undefined {
-    return this.#known.identityOf(address);
+    const identity = this.#known.identityOf(address);
+    const isOutdated = this.#now() - (this.#lastAnswerMs ?? 0) > POD_MS_MAX;
+    return isOutdated && identity?.type === 'pod' ? undefined : identity;
   }
 
   /** Returns at once while it backs off from a controller that is away. */
@@ -105,12 +110,20 @@ export class ControllerNames implements Names, AsyncDisposable {
       try {
         const response = await this.#client.ask({ node: this.#nodeName, ...question }, { signal });
         this.#known.take(question, response, this.#now());
+        this.#noteStale(response.stale);
       } catch (error) {
         if (!signal.aborted) this.#failed(error);
         return;
       }
       this.#answered();
     }
+  }
+
+  #noteStale(stale: boolean): void {
+    if (stale && !this.#isStale) {
+      this.#log.warn({ url: this.#url }, "The controller's source is away: names may be outdated");
+    }
+    this.#isStale = stale;
   }
 
   #answered(): void {

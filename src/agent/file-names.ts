@@ -7,7 +7,7 @@ import { countUnresolved, type Mapping, type Names } from './names.ts';
 interface FileNamesOptions {
   readonly path: string;
   readonly log: Log;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, on a clock that does not step. */
   readonly now?: () => number;
 }
 
@@ -20,19 +20,20 @@ export class FileNames implements Names {
   #failures = 0;
   #lastAnswerMs: number | undefined;
 
-  constructor({ path, log, now = Date.now }: FileNamesOptions) {
+  constructor({
+    path,
+    log,
+    now = () => performance.timeOrigin + performance.now(),
+  }: FileNamesOptions) {
     this.#now = now;
     this.#inventory = new Inventory({ now });
     this.#file = new InventoryFile({ path, inventory: this.#inventory, log });
   }
 
-  get revision(): number {
-    return this.#inventory.revision;
-  }
-
   get mapping(): Mapping {
     return {
-      up: this.#lastAnswerMs !== undefined && this.#file.isSound,
+      up: undefined,
+      stale: !this.#file.isSound,
       unresolvedAddresses: countUnresolved(this, this.#addresses),
       failures: this.#failures,
       lastAnswerMs: this.#lastAnswerMs,

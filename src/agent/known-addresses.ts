@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Identity } from '../inventory/identity.ts';
-import type { ResolveRequest, ResolveResponse } from '../inventory/wire.ts';
+import type { ResolvedEntry, ResolveRequest, ResolveResponse } from '../inventory/wire.ts';
 
 /** The controller remembers for 15 minutes which addresses lost their owner. */
 const HAVE_MS_MAX = 10 * 60_000;
-const MISS_MS_MIN = 30_000;
+/** A pod is known a moment after its first connection; who is unknown for longer may stay so. */
+const FIRST_MISS_MS_MAX = 30_000;
 const MISS_MS_MAX = 10 * 60_000;
 /** A poll that is a little early still asks. */
 const POLL_SLACK = 0.9;
@@ -40,16 +41,10 @@ export class KnownAddresses {
   /** The address that was not asked for the longest comes first. */
   readonly #known = new Map<string, Known>();
   #epoch = '';
-  #revision = 0;
 
   constructor({ addressesMax, random }: Options) {
     this.#addressesMax = addressesMax;
     this.#random = random;
-  }
-
-  /** Grows whenever an answer of identityOf() changes. */
-  get revision(): number {
-    return this.#revision;
   }
 
   identityOf(address: string): Identity | undefined {
@@ -66,10 +61,9 @@ export class KnownAddresses {
       this.#known.set(address, known);
       remembered.push(address);
     }
-    for (const [address, { identity }] of this.#known) {
+    for (const address of this.#known.keys()) {
       if (this.#known.size <= this.#addressesMax) break;
       this.#known.delete(address);
-      if (identity !== undefined) this.#revision++;
     }
     return remembered;
   }
@@ -104,46 +98,50 @@ export class KnownAddresses {
     const { epoch, entries, reset } = response;
     const gone = new Set(response.gone);
     this.#epoch = epoch;
-    let changed = false;
     for (const address of want) {
-      changed = this.#learn(address, entries[address], response, nowMs) || changed;
+      this.#learn(address, identityOf(entries[address]), response, nowMs);
     }
     for (const address of have) {
       const isSame = !reset && !gone.has(address);
-      const identity = entries[address] ?? (isSame ? this.identityOf(address) : undefined);
-      changed = this.#learn(address, identity, response, nowMs) || changed;
+      const kept = isSame ? this.identityOf(address) : undefined;
+      this.#learn(address, identityOf(entries[address]) ?? kept, response, nowMs);
     }
-    if (changed) this.#revision++;
   }
 
-  /** True when the owner has changed. */
   #learn(
     address: string,
     identity: Identity | undefined,
     { epoch, rev, nextPollMs }: ResolveResponse,
     nowMs: number,
-  ): boolean {
+  ): void {
     const known = this.#known.get(address);
     // Forgotten while the question was on its way.
-    if (known === undefined) return false;
-    const changed = !isDeepStrictEqual(known.identity, identity);
-    if (changed) known.identity = identity;
+    if (known === undefined) return;
+    if (!isDeepStrictEqual(known.identity, identity)) known.identity = identity;
     known.misses = identity === undefined ? known.misses + 1 : 0;
-    const waitMs = identity === undefined ? this.#missMs(known.misses) : POLL_SLACK * nextPollMs;
+    const waitMs =
+      identity === undefined ? this.#missMs(known.misses, nextPollMs) : POLL_SLACK * nextPollMs;
     Object.assign(known, {
       epoch,
       revision: rev,
       answeredAtMs: nowMs,
       askAgainAtMs: nowMs + waitMs,
     });
-    return changed;
   }
 
   /** Between half of the interval and all of it, so that a poll of the same interval finds it over. */
-  #missMs(misses: number): number {
-    const intervalMs = Math.min(MISS_MS_MIN * 2 ** (misses - 1), MISS_MS_MAX);
+  #missMs(misses: number, nextPollMs: number): number {
+    const firstMs = Math.min(nextPollMs, FIRST_MISS_MS_MAX);
+    const intervalMs = Math.min(firstMs * 2 ** (misses - 1), MISS_MS_MAX);
     return intervalMs * (0.5 + this.#random() / 2);
   }
+}
+
+/** Without what was said of the owners before. */
+function identityOf(entry: ResolvedEntry | undefined): Identity | undefined {
+  if (entry === undefined) return undefined;
+  const { sinceMs: _sinceMs, previous: _previous, ...identity } = entry;
+  return identity;
 }
 
 function newlyKnown(): Known {

@@ -2,8 +2,6 @@ import type { Identity } from '../inventory/identity.ts';
 
 /** Who owns the addresses of this node's connections, as far as the agent knows. */
 export interface Names {
-  /** Grows whenever an answer of identityOf() changes. */
-  readonly revision: number;
   /** How the source of identities does; undefined where there is none. */
   readonly mapping: Mapping | undefined;
   /** By canonical text. Returns the same object while the owner says the same of itself. */
@@ -16,8 +14,10 @@ export interface Names {
 }
 
 export interface Mapping {
-  /** The last question to the source was answered. */
-  readonly up: boolean;
+  /** The controller answered the last question; undefined where the source is none. */
+  readonly up: boolean | undefined;
+  /** The controller says that its own source is away, and what it knows may be outdated. */
+  readonly stale: boolean;
   /** Addresses of the last resolve() that nobody owns, as far as known now. */
   readonly unresolvedAddresses: number;
   /** Questions that were not answered. */
@@ -28,7 +28,6 @@ export interface Mapping {
 
 /** Without a source of identities every address stays an address. */
 export const NO_NAMES: Names = {
-  revision: 0,
   mapping: undefined,
   identityOf: () => undefined,
   resolve: async () => {},

@@ -10,6 +10,7 @@ import {
   type ResolveResponse,
 } from '../inventory/wire.ts';
 import { EXIT_USAGE, Failure } from '../runtime/failure.ts';
+import { Credentials, type CredentialFiles, type TlsContent } from './credentials.ts';
 
 /** Some 250 bytes for each of 4,096 addresses are 1 MiB. */
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
@@ -17,10 +18,11 @@ const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
 const gzipAsync = promisify(gzip);
 const gunzipAsync = promisify(gunzip);
 
-interface Limits {
-  readonly connectMsMax: number;
+interface Options {
+  readonly credentials?: CredentialFiles | undefined;
+  readonly connectMsMax?: number;
   /** From the first look for an address to the last byte of the answer. */
-  readonly totalMsMax: number;
+  readonly totalMsMax?: number;
 }
 
 /** The controller answered that it does not answer. */
@@ -41,22 +43,21 @@ export class Refusal extends Error {
  */
 export class ResolveClient implements Disposable {
   readonly #url: URL;
-  readonly #agent: http.Agent;
-  readonly #request: typeof http.request;
-  readonly #limits: Limits;
+  readonly #credentials: Credentials;
+  readonly #limits: Readonly<Record<'connectMsMax' | 'totalMsMax', number>>;
+  #agent: http.Agent | undefined;
+  #tls: TlsContent | undefined;
 
   constructor(
     controllerUrl: string,
-    { connectMsMax = 3000, totalMsMax = 10_000 }: Partial<Limits> = {},
+    { credentials = {}, connectMsMax = 3000, totalMsMax = 10_000 }: Options = {},
   ) {
     if (!URL.canParse(controllerUrl) || !/^https?:/i.test(controllerUrl)) {
       const message = `Cannot ask the controller at ${controllerUrl}: not an http or https URL`;
       throw new Failure(message, { exitCode: EXIT_USAGE });
     }
     this.#url = new URL(RESOLVE_PATH, controllerUrl);
-    const { Agent, request } = this.#url.protocol === 'https:' ? https : http;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    this.#request = request;
+    this.#credentials = new Credentials(credentials);
     this.#limits = { connectMsMax, totalMsMax };
   }
 
@@ -66,8 +67,9 @@ export class ResolveClient implements Disposable {
     { signal }: { signal: AbortSignal },
   ): Promise<ResolveResponse> {
     const body = await gzipAsync(JSON.stringify(question));
+    const { token, tls } = await this.#credentials.read();
     const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#limits.totalMsMax)]);
-    const response = await this.#post(body, limit);
+    const response = await this.#post(body, { agent: this.#agentWith(tls), token, signal: limit });
     const text = await readText(response);
     if (response.statusCode === 200) return readResolveResponse(text);
     throw new Refusal(
@@ -76,12 +78,38 @@ export class ResolveClient implements Disposable {
     );
   }
 
-  async #post(body: Buffer, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const request = this.#request(this.#url, {
+  /** Keeps one connection, until what it was made with changes. */
+  #agentWith(tls: TlsContent): http.Agent {
+    if (this.#agent !== undefined && this.#tls === tls) return this.#agent;
+    this.#agent?.destroy();
+    const options = { keepAlive: true, maxSockets: 1 };
+    this.#agent =
+      this.#url.protocol === 'https:'
+        ? new https.Agent({ ...options, ...tls })
+        : new http.Agent(options);
+    this.#tls = tls;
+    return this.#agent;
+  }
+
+  async #post(
+    body: Buffer,
+    {
+      agent,
+      token,
+      signal,
+    }: {
+      readonly agent: http.Agent;
+      readonly token: string | undefined;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<http.IncomingMessage> {
+    const { request: send } = this.#url.protocol === 'https:' ? https : http;
+    const request = send(this.#url, {
       method: 'POST',
-      agent: this.#agent,
+      agent,
       signal,
       headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
         'content-type': 'application/json',
         'content-encoding': 'gzip',
         'content-length': body.length,
@@ -103,7 +131,7 @@ export class ResolveClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#agent.destroy();
+    this.#agent?.destroy();
   }
 }
 

@@ -85,13 +85,28 @@ export const METRIC = {
     unit: '{edge}',
     description: 'Edges that are folded into overflow series now',
   },
-  mappingUp: {
-    name: 'khan_mapping_up',
+  controllerUp: {
+    name: 'khan_controller_up',
     unit: '',
-    description: '1 when the last question to the source of identities was answered, else 0',
+    description: '1 when the controller answered the last question of this agent, else 0',
   },
-  mappingUnresolvedAddresses: {
-    name: 'khan_mapping_unresolved_addresses',
+  mappingAge: {
+    name: 'khan_mapping_age',
+    unit: 's',
+    description: 'Time since the source of identities answered last',
+  },
+  mappingStale: {
+    name: 'khan_mapping_stale',
+    unit: '',
+    description: '1 while the source of identities is away, and what it said may be outdated',
+  },
+  mappingFailures: {
+    name: 'khan_mapping_failures',
+    unit: '{question}',
+    description: 'Questions to the source of identities that were not answered',
+  },
+  unresolvedAddresses: {
+    name: 'khan_unresolved_addresses',
     unit: '{address}',
     description: 'Addresses of the last snapshot that nobody owns, as far as known now',
   },

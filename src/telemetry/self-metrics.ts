@@ -20,9 +20,19 @@ export type CycleReport =
       readonly series: number;
       readonly overflowEdges: number;
       /** Undefined where there is no source of identities to ask. */
-      readonly mapping: { readonly up: boolean; readonly unresolvedAddresses: number } | undefined;
+      readonly mapping: MappingReport | undefined;
     }
   | { readonly result: 'failure'; readonly durationMs: number };
+
+interface MappingReport {
+  /** Undefined where the source is no controller. */
+  readonly up: boolean | undefined;
+  readonly stale: boolean;
+  readonly unresolvedAddresses: number;
+  readonly failures: number;
+  /** Milliseconds since the epoch, on a clock that does not step. */
+  readonly lastAnswerMs: number | undefined;
+}
 
 type SuccessReport = Extract<CycleReport, { result: 'success' }>;
 
@@ -75,7 +85,7 @@ export class SelfMetrics {
         [METRIC.agentEdges, ({ edges }) => edges],
         [METRIC.agentSeries, ({ series }) => series],
         [METRIC.agentOverflowEdges, ({ overflowEdges }) => overflowEdges],
-        [METRIC.mappingUnresolvedAddresses, ({ mapping }) => mapping?.unresolvedAddresses],
+        [METRIC.unresolvedAddresses, ({ mapping }) => mapping?.unresolvedAddresses],
       ];
     for (const [metric, read] of sizes) {
       meter
@@ -83,11 +93,30 @@ export class SelfMetrics {
         .addCallback((result) => observeLast(result, this.#last, read));
     }
     meter
-      .createObservableGauge(...instrument(METRIC.mappingUp))
-      .addCallback((result) =>
-        observeLast(result, this.#last, ({ mapping }) => mapping && Number(mapping.up)),
-      );
+      .createObservableCounter(...instrument(METRIC.mappingFailures))
+      .addCallback((result) => observeLast(result, this.#last, ({ mapping }) => mapping?.failures));
+    const gauges: readonly (readonly [
+      MetricName,
+      (report: MappingReport) => number | undefined,
+    ])[] = [
+      [METRIC.controllerUp, ({ up }) => (up === undefined ? undefined : Number(up))],
+      [METRIC.mappingStale, ({ stale }) => Number(stale)],
+      [METRIC.mappingAge, ageSeconds],
+    ];
+    for (const [metric, read] of gauges) {
+      meter
+        .createObservableGauge(...instrument(metric))
+        .addCallback((result) =>
+          observeLast(result, this.#last, ({ mapping }) => mapping && read(mapping)),
+        );
+    }
   }
+}
+
+/** It grows between two cycles as well. */
+function ageSeconds({ lastAnswerMs }: MappingReport): number | undefined {
+  if (lastAnswerMs === undefined) return undefined;
+  return Math.max(0, performance.timeOrigin + performance.now() - lastAnswerMs) / 1000;
 }
 
 function instrument(metric: MetricName, options: MetricOptions = {}): [string, MetricOptions] {

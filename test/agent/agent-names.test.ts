@@ -69,15 +69,15 @@ t.test('a controller names what an agent sees, and may be away', { skip }, async
     await untilPage(url, {
       khan_connection_active: [active(named, 2)],
       khan_connection_total: [total(named, 0)],
-      khan_mapping_up: ['khan_mapping_up 1'],
-      khan_mapping_unresolved_addresses: ['khan_mapping_unresolved_addresses 0'],
+      khan_controller_up: ['khan_controller_up 1'],
+      khan_unresolved_addresses: ['khan_unresolved_addresses 0'],
     }),
     'the first series that is published has names',
   );
 
   first.controller.kill('SIGKILL');
   await first.controller.ended;
-  t.ok(await untilPage(url, { khan_mapping_up: ['khan_mapping_up 0'] }));
+  t.ok(await untilPage(url, { khan_controller_up: ['khan_controller_up 0'] }));
   await namespace.open({ ...webToApi, count: 3 });
   t.ok(
     await untilPage(url, {
@@ -88,7 +88,7 @@ t.test('a controller names what an agent sees, and may be away', { skip }, async
   );
 
   await startController(new URL(first.url).host);
-  t.ok(await untilPage(url, { khan_mapping_up: ['khan_mapping_up 1'] }));
+  t.ok(await untilPage(url, { khan_controller_up: ['khan_controller_up 1'] }));
   t.strictSame(linesOf(await pageOf(url), 'khan_connection_total'), [total(named, 3)]);
   agent.kill('SIGTERM');
   t.match(await agent.ended, { code: 0, signal: null });
@@ -114,7 +114,7 @@ t.test('an agent that comes before its controller', { skip }, async (t) => {
         return linesOf(page, 'khan_connection_active').join('\n') === active(unnamed, 3);
       }),
     );
-    t.strictSame(linesOf(await pageOf(url), 'khan_mapping_up'), ['khan_mapping_up 0']);
+    t.strictSame(linesOf(await pageOf(url), 'khan_controller_up'), ['khan_controller_up 0']);
   });
 
   t.test('moves what is active at once when the names come', async (t) => {
@@ -124,7 +124,7 @@ t.test('an agent that comes before its controller', { skip }, async (t) => {
     t.ok(
       await untilPage(url, {
         khan_connection_active: [active(unnamed, 0), active(named, 3)],
-        khan_mapping_up: ['khan_mapping_up 1'],
+        khan_controller_up: ['khan_controller_up 1'],
       }),
     );
     await namespace.open({ ...webToApi, count: 4 });

@@ -155,7 +155,7 @@ t.test('a running agent', { skip }, async (t) => {
     t.strictSame(await metric('khan_connection_active'), [
       `khan_connection_active{${namedByNobody},state="ESTABLISHED"} 2`,
     ]);
-    t.strictSame(await metric('khan_mapping_up'), [], 'there is nobody to ask');
+    t.strictSame(await metric('khan_controller_up'), [], 'there is nobody to ask');
   });
 
   t.test('does not count what was there before it', async (t) => {

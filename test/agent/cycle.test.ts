@@ -215,7 +215,13 @@ t.test('an agent that has to end does not wait for names', async (t) => {
 t.test('a tick says how its source of names does', async (t) => {
   const table = new SimulatedTable();
   table.open(webToApi);
-  const mapping = { up: true, unresolvedAddresses: 1, failures: 0, lastAnswerMs: 1000 };
+  const mapping = {
+    up: true,
+    stale: false,
+    unresolvedAddresses: 1,
+    failures: 0,
+    lastAnswerMs: 1000,
+  };
   const identity = { type: 'pod', name: 'web-0', node: 'node-a' } as const;
   const names: Names = {
     ...NO_NAMES,
@@ -225,8 +231,6 @@ t.test('a tick says how its source of names does', async (t) => {
   const { cycle, values } = createCycle({ take: () => table.snapshot(1000), names });
   await cycle.tick(signal);
   t.match(await values('khan_connection_active'), [/src_type="pod".*src_name="web-0"/]);
-  t.strictSame(await values('khan_mapping_up'), ['khan_mapping_up 1']);
-  t.strictSame(await values('khan_mapping_unresolved_addresses'), [
-    'khan_mapping_unresolved_addresses 1',
-  ]);
+  t.strictSame(await values('khan_controller_up'), ['khan_controller_up 1']);
+  t.strictSame(await values('khan_unresolved_addresses'), ['khan_unresolved_addresses 1']);
 });

@@ -18,6 +18,7 @@ const CHECK_MS = 100;
 const END_MS_MAX = 10_000;
 
 type Json = Readonly<Record<string, unknown>>;
+type Named = Json & { readonly name: string };
 
 interface ServiceAccount {
   readonly namespace: string;
@@ -55,8 +56,8 @@ export class Kube implements AsyncDisposable {
     this.#programs = options.programs;
   }
 
-  /** Resolves when the API server is ready. */
-  static async start(argv: readonly string[] = []): Promise<Kube> {
+  /** Resolves when the API server is ready. `options` are more flags of it. */
+  static async start(options: Readonly<Record<string, string>> = {}): Promise<Kube> {
     const programs = await requireProgramsOfKubernetes((line) => process.stderr.write(`${line}\n`));
     const folder = await mkdtemp(join(tmpdir(), 'khan-kube-'));
     const adminToken = randomUUID();
@@ -71,12 +72,19 @@ export class Kube implements AsyncDisposable {
     const [etcdPort, peerPort, apiPort] = [await freePort(0), await freePort(0), await freePort(0)];
     const etcdUrl = `http://127.0.0.1:${etcdPort}`;
     const peerUrl = `http://127.0.0.1:${peerPort}`;
-    const etcd = start(programs.etcd, [
-      ...['--data-dir', join(folder, 'etcd'), '--unsafe-no-fsync', '--log-level', 'error'],
-      ...['--listen-client-urls', etcdUrl, '--advertise-client-urls', etcdUrl],
-      ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
-      ...['--initial-cluster', `default=${peerUrl}`],
-    ]);
+    const etcd = start(
+      programs.etcd,
+      flags({
+        'data-dir': join(folder, 'etcd'),
+        'unsafe-no-fsync': 'true',
+        'log-level': 'error',
+        'listen-client-urls': etcdUrl,
+        'advertise-client-urls': etcdUrl,
+        'listen-peer-urls': peerUrl,
+        'initial-advertise-peer-urls': peerUrl,
+        'initial-cluster': `default=${peerUrl}`,
+      }),
+    );
     const kube = new Kube({
       url: `https://127.0.0.1:${apiPort}`,
       folder,
@@ -84,19 +92,23 @@ export class Kube implements AsyncDisposable {
       adminToken,
       etcd,
       programs,
-      argv: [
-        ...['--etcd-servers', etcdUrl, '--bind-address', '127.0.0.1', '--v', '0'],
-        ...['--secure-port', String(apiPort), '--cert-dir', join(folder, 'certs')],
-        ...['--token-auth-file', join(folder, 'tokens'), '--authorization-mode', 'RBAC'],
-        ...['--service-account-issuer', 'https://kubernetes.default.svc'],
-        ...['--service-account-key-file', join(folder, 'sa.pub')],
-        ...['--service-account-signing-key-file', join(folder, 'sa.key')],
-        ...['--service-cluster-ip-range', '10.96.0.0/16,fd00:96::/108'],
+      argv: flags({
+        'etcd-servers': etcdUrl,
+        'bind-address': '127.0.0.1',
+        'secure-port': String(apiPort),
+        'cert-dir': join(folder, 'certs'),
+        'token-auth-file': join(folder, 'tokens'),
+        'authorization-mode': 'RBAC',
+        'service-account-issuer': 'https://kubernetes.default.svc',
+        'service-account-key-file': join(folder, 'sa.pub'),
+        'service-account-signing-key-file': join(folder, 'sa.key'),
+        'service-cluster-ip-range': '10.96.0.0/16,fd00:96::/108',
         // Pods would need a ServiceAccount of their own; nothing runs them here.
-        ...['--disable-admission-plugins', 'ServiceAccount'],
+        'disable-admission-plugins': 'ServiceAccount',
         // The tests decide when etcd forgets.
-        ...['--etcd-compaction-interval', '0', ...argv],
-      ],
+        'etcd-compaction-interval': '0',
+        ...options,
+      }),
     });
     try {
       await kube.startApiServer();
@@ -149,10 +161,7 @@ export class Kube implements AsyncDisposable {
   }
 
   /** Creates an object; its status, which the server leaves out of that, follows. */
-  async create(
-    path: string,
-    { status, ...object }: Json & { readonly metadata: { name: string } },
-  ) {
+  async create(path: string, { status, ...object }: Json & { readonly metadata: Named }) {
     const created = await this.api('POST', path, object);
     if (status === undefined) return created;
     return this.api('PATCH', `${path}/${object.metadata.name}/status`, { status });
@@ -287,6 +296,10 @@ export class Kube implements AsyncDisposable {
       () => false,
     );
   }
+}
+
+function flags(options: Readonly<Record<string, string>>): string[] {
+  return Object.entries(options).map(([name, value]) => `--${name}=${value}`);
 }
 
 /** Ends with this process, however that ends: setpriv sets the signal that the kernel sends then. */

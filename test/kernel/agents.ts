@@ -9,8 +9,8 @@ import { createLog } from '../../src/runtime/log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { type Row, changes, clusterSum, inOrder, rowsOf } from './rows.ts';
 
-/** For the last packets of a handshake, and for timeouts of some seconds. */
-const PATIENCE_MS = 20_000;
+/** For the last packets of a handshake, timeouts of some seconds, and servers that start anew. */
+const PATIENCE_MS = 60_000;
 const PAUSE_MS = 20;
 
 type Agent = ReturnType<typeof createAgent>;

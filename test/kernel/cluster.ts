@@ -32,7 +32,7 @@ const TIMEOUTS = {
 type Timeouts = Readonly<Partial<Record<keyof typeof TIMEOUTS, number>>>;
 
 /** Who answers on both its addresses. */
-type Server = readonly [place: string, transport: 'tcp' | 'udp', port: number];
+export type Server = readonly [place: string, transport: 'tcp' | 'udp', port: number];
 
 /**
  * `t.test` for the tests of one file, which share a lab. Where the machine cannot build one they are
@@ -41,11 +41,12 @@ type Server = readonly [place: string, transport: 'tcp' | 'udp', port: number];
 export async function clusterTests(
   t: Test,
   servers: readonly Server[],
+  namesOf: NamesOf = namesOfFile,
 ): Promise<(sentence: string, body: (t: Test, cluster: Cluster) => Promise<void>) => void> {
   t.setTimeout(FILE_TIMEOUT_MS);
   const skip = await skipReason();
   if (skip !== false && process.env['CI'] === 'true') throw new Error(skip);
-  const cluster = skip === false ? await Cluster.create(t, servers) : undefined;
+  const cluster = skip === false ? await Cluster.create(t, servers, namesOf) : undefined;
   t.teardown(async () => cluster?.[Symbol.asyncDispose]());
   return (sentence, body) => {
     t.test(sentence, { skip }, async (t) => {
@@ -71,11 +72,20 @@ async function skipReason(): Promise<string | false> {
   }
 }
 
+/** The settings that tell an agent where it learns names. */
+export type NameSettings = (node: string) => readonly string[];
+type NamesOf = (t: Test) => Promise<NameSettings>;
+
+async function namesOfFile(t: Test): Promise<NameSettings> {
+  const directory = t.testdir({ 'inventory.json': inventoryFile() });
+  return () => ['--inventory-file', join(directory, 'inventory.json')];
+}
+
 interface Parts {
   readonly lab: Lab;
   readonly traffic: Traffic;
   readonly agents: Agents;
-  readonly inventoryPath: string;
+  readonly names: NameSettings;
 }
 
 export class Cluster implements AsyncDisposable {
@@ -83,28 +93,27 @@ export class Cluster implements AsyncDisposable {
   readonly traffic: Traffic;
   /** They see all tests of a file, one after the other. */
   readonly agents: Agents;
-  readonly #inventoryPath: string;
+  readonly #names: NameSettings;
   readonly #stack: AsyncDisposableStack;
 
-  private constructor({ lab, traffic, agents, inventoryPath }: Parts, stack: AsyncDisposableStack) {
+  private constructor({ lab, traffic, agents, names }: Parts, stack: AsyncDisposableStack) {
     this.lab = lab;
     this.traffic = traffic;
     this.agents = agents;
-    this.#inventoryPath = inventoryPath;
+    this.#names = names;
     this.#stack = stack;
   }
 
-  static async create(t: Test, servers: readonly Server[]): Promise<Cluster> {
+  static async create(t: Test, servers: readonly Server[], namesOf: NamesOf): Promise<Cluster> {
     await using stack = new AsyncDisposableStack();
-    const directory = t.testdir({ 'inventory.json': inventoryFile() });
-    const inventoryPath = join(directory, 'inventory.json');
+    const names = await namesOf(t);
     const lab = stack.use(await Lab.create({ signal: new AbortController().signal }));
     await setTimeouts(lab, TIMEOUTS);
     await setNoProbes(lab);
     const traffic = stack.use(new Traffic(lab));
     for (const [server, transport, port] of servers) await traffic.listen(server, transport, port);
-    const agents = stack.use(await startAgents({ lab, traffic, inventoryPath }));
-    return new Cluster({ lab, traffic, agents, inventoryPath }, stack.move());
+    const agents = stack.use(await startAgents({ lab, traffic, names }));
+    return new Cluster({ lab, traffic, agents, names }, stack.move());
   }
 
   /** For entries that change their state while the test runs; it must see them leave. */
@@ -116,7 +125,7 @@ export class Cluster implements AsyncDisposable {
   /** Agents that have never seen a table before. */
   async newAgents(argv: readonly string[] = []): Promise<Agents> {
     const { lab, traffic } = this;
-    return startAgents({ lab, traffic, inventoryPath: this.#inventoryPath, argv });
+    return startAgents({ lab, traffic, names: this.#names, argv });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,17 +136,17 @@ export class Cluster implements AsyncDisposable {
 async function startAgents({
   lab,
   traffic,
-  inventoryPath,
+  names,
   argv = [],
 }: {
   readonly lab: Lab;
   readonly traffic: Traffic;
-  readonly inventoryPath: string;
+  readonly names: NameSettings;
   readonly argv?: readonly string[];
 }): Promise<Agents> {
   const settings = NODES.map(({ name }) => {
     const node = ['--node-name', name, '--netns', lab.namespace(name).path];
-    return readSettings(agentSettings, [...node, '--inventory-file', inventoryPath, ...argv], {});
+    return readSettings(agentSettings, [...node, ...names(name), ...argv], {});
   });
   return Agents.start({ settings, traffic });
 }

@@ -1,6 +1,20 @@
 /** The paths of TCP connections through the lab, and in whose table each one stands. */
+import type { Test } from 'tap';
 import { type Addresses, NODES, SERVICES, place } from '../../src/demo/topology.ts';
-import type { TableEdge } from './rows.ts';
+import type { Connection } from '../../src/demo/traffic.ts';
+import type { Cluster, Server } from './cluster.ts';
+import { type Row, type TableEdge, rowsOfBoth } from './rows.ts';
+
+/** Who answers on the paths. */
+export const PATH_SERVERS: readonly Server[] = [
+  ['web-0', 'tcp', 8080],
+  ['api-0', 'tcp', 8080],
+  ['api-1', 'tcp', 8080],
+  ['monitor-0', 'tcp', 9100],
+  ['partner', 'tcp', 443],
+  ['stranger', 'tcp', 443],
+  ['dns-0', 'udp', 5353],
+];
 
 interface CountedEdge extends TableEdge<Addresses> {
   /** Connections of each family; 1 unless given. */
@@ -8,7 +22,7 @@ interface CountedEdge extends TableEdge<Addresses> {
 }
 
 /** What one client does over both families, once for each server that answers. */
-export interface Path {
+interface Path {
   readonly sentence: string;
   readonly client: string;
   readonly to: Addresses;
@@ -168,3 +182,32 @@ export const PATHS: readonly Path[] = [
     ],
   },
 ];
+
+/** Opens and closes the path's connections; the agents must show them where they stand, and count once. */
+export async function walk(
+  t: Test,
+  { agents, traffic }: Pick<Cluster, 'agents' | 'traffic'>,
+  { client, to, port, servers, tables }: Path,
+): Promise<void> {
+  const open: Connection[] = [];
+  for (const address of Object.values(to))
+    for (const _ of servers) open.push(await traffic.open(client, { address, port }));
+  t.same(
+    open.map(({ truth }) => truth.seen?.server).toSorted(alphabetically),
+    [...servers, ...servers].toSorted(alphabetically),
+  );
+  await agents.show(t, rowsIn('ESTABLISHED', tables));
+
+  for (const connection of open) await traffic.close(connection, 'orderly');
+  await agents.show(t, rowsIn('TIME_WAIT', tables));
+}
+
+function rowsIn(state: string, tables: Path['tables']): readonly Row[] {
+  return tables.flatMap(({ opened = 1, ...edge }) =>
+    rowsOfBoth(edge, { opened, active: { [state]: opened } }),
+  );
+}
+
+function alphabetically(a = '', b = ''): number {
+  return a.localeCompare(b);
+}

@@ -4,7 +4,6 @@ import t from 'tap';
 import type { Lab } from '../../src/demo/lab.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
 import { type Addresses, FAMILIES } from '../../src/demo/topology.ts';
-import type { Connection } from '../../src/demo/traffic.ts';
 import { WorkloadProcess } from '../../src/demo/workload-process.ts';
 import { clusterTests } from './cluster.ts';
 import {
@@ -14,39 +13,18 @@ import {
   NODE_A,
   NODE_B,
   PATHS,
-  type Path,
+  PATH_SERVERS,
   STRANGER,
   WEB,
   WORKER,
   service,
+  walk,
 } from './paths.ts';
-import { type Row, row, rowsOfBoth } from './rows.ts';
+import { row, rowsOfBoth } from './rows.ts';
 
-const test = await clusterTests(t, [
-  ['web-0', 'tcp', 8080],
-  ['api-0', 'tcp', 8080],
-  ['api-1', 'tcp', 8080],
-  ['monitor-0', 'tcp', 9100],
-  ['partner', 'tcp', 443],
-  ['stranger', 'tcp', 443],
-  ['dns-0', 'udp', 5353],
-]);
+const test = await clusterTests(t, PATH_SERVERS);
 
-for (const { sentence, client, to, port, servers, tables } of PATHS) {
-  test(sentence, async (t, { agents, traffic }) => {
-    const open: Connection[] = [];
-    for (const address of Object.values(to))
-      for (const _ of servers) open.push(await traffic.open(client, { address, port }));
-    t.same(
-      open.map(({ truth }) => truth.seen?.server).toSorted(alphabetically),
-      [...servers, ...servers].toSorted(alphabetically),
-    );
-    await agents.show(t, rowsIn('ESTABLISHED', tables));
-
-    for (const connection of open) await traffic.close(connection, 'orderly');
-    await agents.show(t, rowsIn('TIME_WAIT', tables));
-  });
-}
+for (const path of PATHS) test(path.sentence, (t, cluster) => walk(t, cluster, path));
 
 test('UDP to a pod and to a service has no states but that it was answered', async (t, cluster) => {
   const { agents, traffic } = cluster;
@@ -100,16 +78,6 @@ test('a node that only forwards counts between ends nobody knows, and no others'
     ...rowsOfBoth({ node: 'node-a', from: NODE_B, to: beyond, port: 443, primary: false }, once),
   ]);
 });
-
-function rowsIn(state: string, tables: Path['tables']): readonly Row[] {
-  return tables.flatMap(({ opened = 1, ...edge }) =>
-    rowsOfBoth(edge, { opened, active: { [state]: opened } }),
-  );
-}
-
-function alphabetically(a = '', b = ''): number {
-  return a.localeCompare(b);
-}
 
 /** A network namespace that nobody reaches but through node-a. */
 async function behindNodeA(lab: Lab, addresses: Addresses): Promise<NetworkNamespace> {

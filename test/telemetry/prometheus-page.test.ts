@@ -123,7 +123,13 @@ t.test('promtool finds nothing to say about the page', { skip }, async (t) => {
     edges: 1,
     series: 1,
     overflowEdges: 0,
-    mapping: { up: true, unresolvedAddresses: 2 },
+    mapping: {
+      up: true,
+      stale: false,
+      unresolvedAddresses: 2,
+      failures: 0,
+      lastAnswerMs: undefined,
+    },
   });
   const series = new SeriesBuilder({ opened: 3, active: { ESTABLISHED: 2 } });
   producer.publish(publicationOf(30_000, series), TABLE);

@@ -38,7 +38,13 @@ const SUCCESS = {
   edges: 40,
   series: 30,
   overflowEdges: 10,
-  mapping: { up: true, unresolvedAddresses: 5 },
+  mapping: {
+    up: true,
+    stale: false,
+    unresolvedAddresses: 5,
+    failures: 2,
+    lastAnswerMs: undefined,
+  },
 } as const;
 
 t.test('before the first cycle, what counts stands at 0 and what measures is absent', async (t) => {
@@ -65,8 +71,10 @@ t.test('a cycle says how long it took and what it met', async (t) => {
     khan_agent_edges: 40,
     khan_agent_series: 30,
     khan_agent_overflow_edges: 10,
-    khan_mapping_unresolved_addresses: 5,
-    khan_mapping_up: 1,
+    khan_unresolved_addresses: 5,
+    khan_controller_up: 1,
+    khan_mapping_failures: 2,
+    khan_mapping_stale: 0,
   });
 });
 
@@ -85,8 +93,11 @@ t.test('a failed cycle is counted and leaves the sizes as they were', async (t) 
 
 t.test('a source of identities that does not answer is 0', async (t) => {
   const { self, values } = createSelfMetrics();
-  self.recordCycle({ ...SUCCESS, mapping: { up: false, unresolvedAddresses: 40 } });
-  t.equal((await values())['khan_mapping_up'], 0);
+  self.recordCycle({
+    ...SUCCESS,
+    mapping: { ...SUCCESS.mapping, up: false, stale: true, unresolvedAddresses: 40 },
+  });
+  t.equal((await values())['khan_controller_up'], 0);
 });
 
 t.test('where there is no source of identities, nothing is said about it', async (t) => {
