@@ -82,9 +82,9 @@ export class ControlPlane {
 
   /** What the agent of a node is told. */
   readonly agentSettings = (node: string): readonly string[] => [
-    ...['--controller-url', `https://127.0.0.1:${this.#service.port}`],
-    ...['--controller-ca-file', this.#caFile],
-    ...['--controller-token-file', this.#tokenFiles.get(node) ?? ''],
+    `--controller-url=https://127.0.0.1:${this.#service.port}`,
+    `--controller-ca-file=${this.#caFile}`,
+    `--controller-token-file=${this.#tokenFiles.get(node) ?? ''}`,
   ];
 
   /** A node goes away, and one of the controllers with it. */

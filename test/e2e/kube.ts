@@ -223,7 +223,10 @@ export class Kube implements AsyncDisposable {
   }
 
   /** A kubeconfig whose token is read from a file each time; returns both paths. */
-  async kubeconfig(token: string): Promise<{ readonly path: string; readonly tokenFile: string }> {
+  async kubeconfig(
+    token: string,
+    { server = this.url }: { readonly server?: string } = {},
+  ): Promise<{ readonly path: string; readonly tokenFile: string }> {
     const base = join(this.#folder, randomUUID());
     const [path, tokenFile] = [`${base}.json`, `${base}.token`];
     await writeFile(tokenFile, token, { mode: 0o600 });
@@ -237,7 +240,7 @@ export class Kube implements AsyncDisposable {
         clusters: [
           {
             name: 'test',
-            cluster: { server: this.url, 'certificate-authority': this.caFile },
+            cluster: { server, 'certificate-authority': this.caFile },
           },
         ],
         users: [

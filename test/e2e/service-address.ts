@@ -49,10 +49,15 @@ export class ServiceAddress implements AsyncDisposable {
     return new ServiceAddress(server, sockets);
   }
 
+  /** Ends all connections; whether there are new ones is up to the backends. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.cut();
     await closed;
   }
 }
