@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Inventory } from '../inventory/inventory.ts';
 import { resolvedEntrySchema, type ResolvedEntry } from '../inventory/wire.ts';
 import { entryOf } from './entry.ts';
-import { PROBLEM_RESPONSES } from './problem.ts';
+import { Problem, PROBLEM_RESPONSES } from './problem.ts';
 
 const PAGE_ADDRESSES = 500;
 const PAGE_ADDRESSES_MAX = 5000;
@@ -15,14 +15,18 @@ interface Page {
 }
 
 interface Query {
-  readonly limit?: number;
+  readonly limit?: string;
   readonly continue?: string;
 }
 
 const querySchema = {
   type: 'object',
   properties: {
-    limit: { type: 'integer', minimum: 1, maximum: PAGE_ADDRESSES_MAX, default: PAGE_ADDRESSES },
+    limit: {
+      type: 'string',
+      pattern: String.raw`^\d{1,4}$`,
+      description: `Addresses of a page, 1 to ${PAGE_ADDRESSES_MAX}; ${PAGE_ADDRESSES} unless given`,
+    },
     continue: { type: 'string', maxLength: 45, description: 'What the page before ended with' },
   },
 } as const;
@@ -53,7 +57,11 @@ export function inventoryApi(
       // The response is typed; the schema is for the document.
       serializerCompiler: () => JSON.stringify,
     },
-    ({ query: { limit = PAGE_ADDRESSES, continue: after } }) => {
+    ({ query: { limit: text = String(PAGE_ADDRESSES), continue: after } }) => {
+      const limit = Number(text);
+      if (limit < 1 || limit > PAGE_ADDRESSES_MAX) {
+        throw new Problem(400, `limit is not 1 to ${PAGE_ADDRESSES_MAX}`);
+      }
       const entries: Record<string, ResolvedEntry> = {};
       let served = 0;
       let last: string | undefined;

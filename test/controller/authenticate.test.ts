@@ -1,0 +1,144 @@
+import t from 'tap';
+import {
+  Authenticator,
+  requireNode,
+  type ReviewResult,
+} from '../../src/controller/authenticate.ts';
+import type { Review } from '../../src/cluster/token-review.ts';
+
+const AGENT = 'system:serviceaccount:khan:khan-agent';
+const ACCEPTED: Review = { authenticated: true, username: AGENT, node: 'node-a' };
+const REFUSED: Review = { authenticated: false, reason: 'invalid bearer token' };
+const MINUTE_MS = 60_000;
+
+/** A token as the API server signs it; nobody but that server looks at the signature. */
+function jwt(claims: object): string {
+  const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
+  return `header.${payload}.signature`;
+}
+
+function authenticator(answer: () => Review | Promise<Review>) {
+  const clock = { nowMs: 1_000_000 };
+  const asked: string[] = [];
+  const results: ReviewResult[] = [];
+  const subject = new Authenticator({
+    review: async (token) => {
+      asked.push(token);
+      return answer();
+    },
+    serviceAccounts: ['khan/khan-agent'],
+    reviewed: (result) => results.push(result),
+    now: () => clock.nowMs,
+  });
+  const ask = async (token: string) => subject.authenticate(`Bearer ${token}`);
+  return { asked, ask, clock, results, subject };
+}
+
+t.test(
+  'who is in the list is known by name and node, and is reviewed once in 5 minutes',
+  async (t) => {
+    const { ask, asked, clock, results } = authenticator(() => ACCEPTED);
+    t.strictSame(await ask('a'), { username: AGENT, node: 'node-a' });
+    clock.nowMs += 5 * MINUTE_MS - 1;
+    await ask('a');
+    t.strictSame(asked, ['a']);
+    clock.nowMs += 2;
+    await ask('a');
+    t.strictSame(asked, ['a', 'a']);
+    t.strictSame(results, ['accepted', 'accepted']);
+  },
+);
+
+t.test('many requests with a new token are one question', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<Review>();
+  const { ask, asked } = authenticator(() => promise);
+  const all = Promise.all(Array.from({ length: 50 }, () => ask('a')));
+  resolve(ACCEPTED);
+  t.equal((await all).length, 50);
+  t.equal(asked.length, 1);
+});
+
+t.test('no token, or what is none, is 401, and nobody is asked', async (t) => {
+  const { asked, subject } = authenticator(() => ACCEPTED);
+  const headers = [
+    undefined,
+    '',
+    'Bearer',
+    'Bearer ',
+    'Basic dXNlcjpwYXNz',
+    'Bearer a b',
+    `Bearer ${'a'.repeat(20_000)}`,
+  ];
+  for (const header of headers) {
+    await t.rejects(subject.authenticate(header), {
+      name: 'Problem',
+      statusCode: 401,
+      headers: { 'www-authenticate': 'Bearer' },
+    });
+  }
+  t.strictSame(asked, []);
+});
+
+t.test('a token that is refused is 401, and asked about again after 10 seconds', async (t) => {
+  let review: Review = REFUSED;
+  const { ask, asked, clock, results } = authenticator(() => review);
+  await t.rejects(ask('a'), {
+    name: 'Problem',
+    statusCode: 401,
+    message: 'The token is not accepted: invalid bearer token',
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  });
+  review = ACCEPTED;
+  await t.rejects(ask('a'), { name: 'Problem', statusCode: 401 });
+  clock.nowMs += 10_001;
+  t.match(await ask('a'), { username: AGENT });
+  t.equal(asked.length, 2);
+  t.strictSame(results, ['refused', 'accepted']);
+});
+
+t.test('a ServiceAccount that is not in the list is 403', async (t) => {
+  const username = 'system:serviceaccount:khan:other';
+  const { ask } = authenticator(() => ({ ...ACCEPTED, username }));
+  await t.rejects(ask('a'), {
+    name: 'Problem',
+    statusCode: 403,
+    message: `${username} may not ask here`,
+  });
+});
+
+t.test('while the API server is away, a known token is good until it expires', async (t) => {
+  let isAway = false;
+  const { ask, clock, results } = authenticator(() => {
+    if (isAway) throw new Error('ECONNREFUSED');
+    return ACCEPTED;
+  });
+  const token = jwt({ exp: (clock.nowMs + 60 * MINUTE_MS) / 1000 });
+  await ask(token);
+  isAway = true;
+  clock.nowMs += 59 * MINUTE_MS;
+  t.match(await ask(token), { username: AGENT });
+  await t.rejects(ask('b'), { name: 'Problem', statusCode: 503, headers: { 'retry-after': '5' } });
+  clock.nowMs += MINUTE_MS;
+  await t.rejects(ask(token), { name: 'Problem', statusCode: 401, message: /expired/ });
+  t.ok(results.includes('failed'));
+});
+
+t.test('a token is not kept for longer than it is good', async (t) => {
+  const { ask, asked, clock } = authenticator(() => ACCEPTED);
+  const token = jwt({ exp: clock.nowMs / 1000 + 30 });
+  await ask(token);
+  clock.nowMs += 31_000;
+  await t.rejects(ask(token), { name: 'Problem', statusCode: 401 });
+  t.equal(asked.length, 2);
+});
+
+t.test('a token that names its node asks for that node only', async (t) => {
+  const caller = { username: AGENT, node: 'node-a' };
+  t.doesNotThrow(() => requireNode(caller, 'node-a'));
+  t.throws(() => requireNode(caller, 'node-b'), { name: 'Problem', statusCode: 403 });
+  t.doesNotThrow(
+    () => requireNode({ ...caller, node: undefined }, 'node-b'),
+    'an older API server',
+  );
+  t.doesNotThrow(() => requireNode(undefined, 'node-b'), 'nobody is asked who they are');
+});
