@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { request, type Dispatcher } from 'undici';
 
 /** Of the message that says why a request was refused. */
@@ -118,9 +119,14 @@ async function readText(body: AsyncIterable<Buffer>, bytesMax: number): Promise<
     chunks.push(chunk);
     bytes += chunk.length;
     if (bytes > bytesMax) {
-      throw new Error(`Cannot read an answer of the API server: it has more than ${bytesMax} bytes`);
+      throw new Error(
+        `Cannot read an answer of the API server: it has more than ${bytesMax} bytes`,
+      );
     }
   }
+  // undici sends nothing more over a connection of HTTP/1.1 in this turn of the event loop, but opens
+  // another.
+  await nextTurn();
   return Buffer.concat(chunks).toString('utf8');
 }
 

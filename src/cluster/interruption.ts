@@ -1,4 +1,4 @@
-import { ApiError } from './cluster-client.ts';
+import { ApiError } from './api-connection.ts';
 import { MalformedEvent } from './watch-events.ts';
 
 /** Why a watch or a list ended before it should. */

@@ -1,4 +1,4 @@
-import type { ApiConnection } from './cluster-client.ts';
+import type { ApiConnection } from './api-connection.ts';
 import { metadataOf, resourceVersionOf } from './object-meta.ts';
 import { MalformedEvent } from './watch-events.ts';
 

@@ -1,13 +1,15 @@
 import { setTimeout as delayFor } from 'node:timers/promises';
 import type { Log } from '../runtime/log.ts';
+import { ApiError, type ApiConnection } from './api-connection.ts';
 import { Backoff } from './backoff.ts';
-import { ApiError, type ApiConnection, type ClusterClient } from './cluster-client.ts';
-import { isRefusalOfStream, reasonOf } from './interruption.ts';
+import type { ClusterClient } from './cluster-client.ts';
+import { isRefusalOfStream, reasonOf, type Interruption } from './interruption.ts';
 import { listPages } from './list-pages.ts';
-import { endsInitialEvents, objectMeta, resourceVersionOf } from './object-meta.ts';
+import { Mirror } from './mirror.ts';
+import { endsInitialEvents, resourceVersionOf } from './object-meta.ts';
 import type { ReflectorObserver, ReflectorStatus } from './reflector-observer.ts';
 import type { Resource, Sink } from './resource.ts';
-import { watchEvents } from './watch-events.ts';
+import { watchEvents, type WatchEvent } from './watch-events.ts';
 
 /** After it, a watch-list that has not told all objects is given up for pages. */
 const INITIAL_EVENTS_MS_MAX = 60_000;
@@ -43,248 +45,210 @@ export class Reflector<Kept> {
   readonly #random: () => number;
   readonly #delay: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #backoff: Backoff;
-  /** UID by key of all objects in the sink. */
-  readonly #uids = new Map<string, string>();
+  readonly #mirror: Mirror<Kept>;
   /** As of which the sink is whole; undefined when all has to be read anew. */
   #resourceVersion: string | undefined;
   #listReason = 'start';
+  /** Which of the field selectors the server has not refused. */
   #selector = 0;
   #pagesUntilMs = 0;
   #synced = false;
-  #failingSinceMs: number | undefined;
+  /** Undefined while all goes well. */
+  #failing: { readonly sinceMs: number; readonly reason: Interruption } | undefined;
   #lastContactMs: number | undefined;
 
   constructor(options: ReflectorOptions<Kept>) {
+    const { resource, sink, observer, log } = options;
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#random = options.random ?? Math.random;
     this.#delay = options.delay ?? (async (ms, signal) => delayFor(ms, undefined, { signal }));
     this.#backoff = new Backoff({ random: this.#random });
+    this.#mirror = new Mirror({
+      resource,
+      sink,
+      onRejected: (err) => {
+        observer.rejected(resource.kind);
+        log.error({ err, kind: resource.kind }, 'Cannot take in an object of the API server');
+      },
+    });
   }
 
   get status(): ReflectorStatus {
     return {
       kind: this.#options.resource.kind,
       synced: this.#synced,
-      failingSinceMs: this.#failingSinceMs,
+      failingSinceMs: this.#failing?.sinceMs,
       lastContactMs: this.#lastContactMs,
-      objects: this.#uids.size,
+      objects: this.#mirror.size,
     };
   }
 
   /** Resolves when the signal has aborted and everything is closed; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const beganMs = this.#now();
-      let waitMs = 0;
+      const waitMs = await this.#round(signal);
       try {
-        await this.#cycle(signal);
-        waitMs = this.#ended(this.#now() - beganMs);
-      } catch (error) {
-        if (signal.aborted) return;
-        waitMs = this.#failed(error, this.#now() - beganMs);
-      }
-      try {
-        if (waitMs > 0) await this.#delay(waitMs, signal);
+        await this.#delay(waitMs, signal);
       } catch (error) {
         if (!signal.aborted) throw error;
       }
     }
   }
 
-  /** One connection: all objects if need be, then what happens to them, until the server ends it. */
-  async #cycle(signal: AbortSignal): Promise<void> {
-    await using connection = await this.#options.client.connect();
-    signal.throwIfAborted();
-    if (this.#resourceVersion === undefined && this.#now() >= this.#pagesUntilMs) {
-      // The stream that brought the objects goes on as a watch.
-      await this.#watchList(connection, signal);
-    } else {
-      if (this.#resourceVersion === undefined) await this.#listPages(connection, signal);
-      await this.#watch(connection, signal);
+  /** A cycle, however it ends; resolves to how long to wait before the next. */
+  async #round(signal: AbortSignal): Promise<number> {
+    const beganMs = this.#now();
+    try {
+      await this.#cycle(signal);
+      return this.#ended(this.#now() - beganMs);
+    } catch (error) {
+      return signal.aborted ? 0 : this.#failed(error, this.#now() - beganMs);
     }
   }
 
-  async #watchList(connection: ApiConnection, signal: AbortSignal): Promise<void> {
+  /** One connection: all objects if need be, then what happens to them, until the server ends it. */
+  async #cycle(signal: AbortSignal): Promise<void> {
+    await using connection = await this.#options.client.connect({ signal });
+    if (this.#resourceVersion === undefined && this.#now() >= this.#pagesUntilMs) {
+      // The stream that brought the objects goes on as a watch.
+      if (await this.#watchList(connection, signal)) return;
+    }
+    if (this.#resourceVersion === undefined) await this.#listPages(connection, signal);
+    await this.#watch(connection, { resourceVersion: this.#resourceVersion ?? '' }, signal);
+  }
+
+  /** False when the server streams no lists. */
+  async #watchList(connection: ApiConnection, signal: AbortSignal): Promise<boolean> {
+    const { resource, log, initialEventsMsMax = INITIAL_EVENTS_MS_MAX } = this.#options;
     const tooLong = new AbortController();
-    const { initialEventsMsMax = INITIAL_EVENTS_MS_MAX } = this.#options;
-    const timer = setTimeout(() => tooLong.abort(), initialEventsMsMax);
-    const seen = new Set<string>();
-    let isWhole = false;
+    const timer = setTimeout(() => {
+      if (this.#resourceVersion === undefined) tooLong.abort();
+    }, initialEventsMsMax);
+    const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
+    this.#mirror.beginList();
     try {
-      const both = AbortSignal.any([signal, tooLong.signal]);
-      const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
-      for await (const event of this.#events(connection, query, both)) {
-        this.#take(event, isWhole ? undefined : seen);
-        if (isWhole || event.type !== 'BOOKMARK' || !endsInitialEvents(event.object)) continue;
-        isWhole = true;
-        clearTimeout(timer);
-        this.#listed('stream', seen);
-      }
+      await this.#watch(connection, query, AbortSignal.any([signal, tooLong.signal]));
     } catch (error) {
-      if (isWhole || signal.aborted) throw error;
-      if (tooLong.signal.aborted || isRefusalOfStream(error)) {
-        this.#pagesUntilMs = this.#now() + PAGES_MS;
-        const { kind } = this.#options.resource;
-        this.#options.log.info({ kind }, 'The API server streams no lists: reading them in pages');
-        return;
-      }
-      throw error;
+      const isGivenUp = tooLong.signal.aborted || isRefusalOfStream(error);
+      if (signal.aborted || this.#resourceVersion !== undefined || !isGivenUp) throw error;
+      this.#pagesUntilMs = this.#now() + PAGES_MS;
+      const { kind } = resource;
+      log.info({ err: error, kind }, 'The API server streams no lists: reading them in pages');
+      return false;
     } finally {
       clearTimeout(timer);
     }
-    if (!isWhole) throw new Error('The API server ended a list before it was whole');
+    if (this.#resourceVersion !== undefined) return true;
+    throw new Error('The API server ended a list before it was whole');
   }
 
   async #listPages(connection: ApiConnection, signal: AbortSignal): Promise<void> {
     const { path } = this.#options.resource;
-    const seen = new Set<string>();
     let resourceVersion: string | undefined;
+    this.#mirror.beginList();
     for await (const page of listPages(connection, path, this.#selectors(), { signal })) {
       signal.throwIfAborted();
       this.#heard();
-      for (const object of page.items) this.#put(object, seen);
+      for (const object of page.items) this.#mirror.put(object);
       ({ resourceVersion } = page);
     }
+    signal.throwIfAborted();
     this.#resourceVersion = resourceVersion;
-    this.#listed('pages', seen);
+    this.#listed('pages');
   }
 
-  async #watch(connection: ApiConnection, signal: AbortSignal): Promise<void> {
-    const query = { resourceVersion: this.#resourceVersion ?? '' };
-    for await (const event of this.#events(connection, query, signal)) this.#take(event);
-  }
-
-  async *#events(
+  /** Resolves when the server ends the watch, which it does every few minutes. */
+  async #watch(
     connection: ApiConnection,
-    query: Readonly<Record<string, string>>,
+    from: Readonly<Record<string, string>>,
     signal: AbortSignal,
-  ): AsyncGenerator<{ readonly type: string; readonly object: unknown }> {
-    const { kind, path } = this.#options.resource;
+  ): Promise<void> {
+    const { resource, observer } = this.#options;
     const seconds = WATCH_SECONDS_MIN + this.#random() * (WATCH_SECONDS_MAX - WATCH_SECONDS_MIN);
-    const body = await connection.stream(
-      path,
-      {
-        ...this.#selectors(),
-        watch: 'true',
-        allowWatchBookmarks: 'true',
-        timeoutSeconds: String(Math.round(seconds)),
-        ...query,
-      },
-      { signal },
-    );
+    const query = {
+      ...this.#selectors(),
+      ...from,
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      timeoutSeconds: String(Math.round(seconds)),
+    };
+    const body = await connection.stream(resource.path, query, { signal });
     this.#heard();
     for await (const event of watchEvents(body)) {
       signal.throwIfAborted();
       this.#heard();
-      this.#options.observer.event(kind, event.type);
-      yield event;
+      observer.event(resource.kind, event.type);
+      this.#take(event);
     }
     signal.throwIfAborted();
   }
 
-  /** `seen` collects the keys of a list that is not whole yet: it cannot be resumed. */
-  #take(event: { readonly type: string; readonly object: unknown }, seen?: Set<string>): void {
-    if (event.type === 'DELETED') this.#delete(event.object);
-    else if (event.type !== 'BOOKMARK') this.#put(event.object, seen);
-    if (seen === undefined || (event.type === 'BOOKMARK' && endsInitialEvents(event.object))) {
-      this.#resourceVersion = resourceVersionOf(event.object);
-    }
+  #take({ type, object }: WatchEvent): void {
+    if (type === 'DELETED') this.#mirror.delete(object);
+    else if (type !== 'BOOKMARK') this.#mirror.put(object);
+    const isWhole = this.#resourceVersion !== undefined;
+    // A list that is not whole cannot be resumed.
+    if (!isWhole && !(type === 'BOOKMARK' && endsInitialEvents(object))) return;
+    this.#resourceVersion = resourceVersionOf(object);
+    if (!isWhole) this.#listed('stream');
   }
 
-  #put(object: unknown, seen?: Set<string>): void {
-    const { resource, sink } = this.#options;
-    this.#guarded(() => {
-      const { uid, key } = objectMeta(object);
-      seen?.add(key);
-      const known = this.#uids.get(key);
-      if (known !== undefined && known !== uid) this.#remove(key, known);
-      const kept = resource.keep(object);
-      if (kept === undefined) return this.#remove(key, uid);
-      this.#uids.set(key, uid);
-      return sink.put(uid, kept);
-    });
-  }
-
-  #delete(object: unknown): void {
-    this.#guarded(() => {
-      const { uid, key } = objectMeta(object);
-      if (this.#uids.get(key) === uid) this.#remove(key, uid);
-    });
-  }
-
-  #remove(key: string, uid: string): void {
-    if (this.#uids.delete(key)) this.#options.sink.remove(uid);
-  }
-
-  /** One object that nobody understands must not cost all the others. */
-  #guarded(take: () => void): void {
-    const { resource, observer, log } = this.#options;
-    try {
-      take();
-    } catch (err) {
-      observer.rejected(resource.kind);
-      log.error({ err, kind: resource.kind }, 'Cannot take in an object of the API server');
-    }
-  }
-
-  /** What was not in the list is gone. */
-  #listed(by: 'stream' | 'pages', seen: ReadonlySet<string>): void {
+  #listed(by: 'stream' | 'pages'): void {
     const { resource, observer, log } = this.#options;
     const { kind } = resource;
-    for (const [key, uid] of this.#uids)
-      if (!seen.has(key)) this.#guarded(() => this.#remove(key, uid));
+    this.#mirror.endList();
     this.#synced = true;
-    this.#failingSinceMs = undefined;
+    this.#failing = undefined;
     observer.listed(kind, { by, reason: this.#listReason });
-    log.info({ kind, by, reason: this.#listReason, objects: this.#uids.size }, 'Objects read');
+    log.info({ kind, by, reason: this.#listReason, objects: this.#mirror.size }, 'Objects read');
   }
 
   #heard(): void {
     this.#lastContactMs = this.#now();
-    if (this.#resourceVersion !== undefined) this.#failingSinceMs = undefined;
+    if (this.#resourceVersion !== undefined) this.#failing = undefined;
   }
 
-  /** The server has ended the watch, as it does every few minutes; returns how long to wait. */
+  /** Returns how long to wait. */
   #ended(livedMs: number): number {
-    this.#options.observer.interrupted(this.#options.resource.kind, 'closed');
+    const { resource, observer } = this.#options;
+    observer.interrupted(resource.kind, 'closed');
     return this.#backoff.nextMs(livedMs);
   }
 
   /** Returns how long to wait. */
   #failed(error: unknown, livedMs: number): number {
-    const { resource, observer, log } = this.#options;
-    const { kind } = resource;
+    const { resource, client, observer } = this.#options;
     const reason = reasonOf(error);
-    observer.interrupted(kind, reason);
-    const waitMs = this.#backoff.nextMs(livedMs);
-    if (reason === 'expired') {
+    observer.interrupted(resource.kind, reason);
+    this.#report(error, reason);
+    if (reason === 'unauthorized') client.forgetCredentials();
+    if (reason === 'expired' || reason === 'refused') {
       this.#resourceVersion = undefined;
       this.#listReason = reason;
-      log.info({ kind }, 'The API server has forgotten what came next: reading all objects again');
-      return waitMs;
     }
     if (reason === 'refused' && this.#selector + 1 < resource.fieldSelectors.length) {
       this.#selector++;
-      log.info({ kind, fieldSelector: this.#fieldSelector }, 'Selecting fewer objects is refused');
-      return waitMs;
-    }
-    if (this.#failingSinceMs === undefined) {
-      this.#failingSinceMs = this.#now();
-      const server = this.#options.client.server;
-      log.warn({ err: error, kind, server, reason }, 'Cannot watch the API server; trying again');
     }
     const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-    return Math.max(waitMs, Math.min(retryAfterMs, RETRY_AFTER_MS_MAX));
+    return Math.max(this.#backoff.nextMs(livedMs), Math.min(retryAfterMs, RETRY_AFTER_MS_MAX));
   }
 
-  get #fieldSelector(): string {
-    return this.#options.resource.fieldSelectors[this.#selector] ?? '';
+  /** The same trouble is told once, however often it is met. */
+  #report(error: unknown, reason: Interruption): void {
+    const { resource, client, log } = this.#options;
+    const { sinceMs = this.#now(), reason: known } = this.#failing ?? {};
+    this.#failing = { sinceMs, reason };
+    if (known === reason) return;
+    const details = { kind: resource.kind, server: client.server, reason };
+    // The server keeps no more than some minutes of what has happened.
+    if (reason === 'expired') log.info(details, 'The API server has forgotten what came next');
+    else log.warn({ ...details, err: error }, 'Cannot watch the API server; trying again');
   }
 
   #selectors(): Record<string, string> {
-    const { labelSelector } = this.#options.resource;
-    const fieldSelector = this.#fieldSelector;
+    const { fieldSelectors, labelSelector } = this.#options.resource;
+    const fieldSelector = fieldSelectors[this.#selector] ?? '';
     return {
       ...(fieldSelector !== '' && { fieldSelector }),
       ...(labelSelector !== '' && { labelSelector }),

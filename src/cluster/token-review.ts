@@ -1,4 +1,5 @@
-import type { ClusterClient, ApiConnection } from './cluster-client.ts';
+import type { ApiConnection } from './api-connection.ts';
+import type { ClusterClient } from './cluster-client.ts';
 
 const PATH = '/apis/authentication.k8s.io/v1/tokenreviews';
 /** A connection keeps the credentials it began with; those of a pod are good for an hour. */
@@ -17,46 +18,58 @@ export type Review =
     }
   | { readonly authenticated: false; readonly reason: string };
 
+interface Options {
+  readonly client: ClusterClient;
+  readonly audience: string;
+  /** Milliseconds on a clock that never steps back. */
+  readonly now?: () => number;
+}
+
 /** Asks the API server whose token it is, over a connection that is kept for a while. */
 export class TokenReviewer implements AsyncDisposable {
   readonly #client: ClusterClient;
   readonly #audience: string;
+  readonly #now: () => number;
+  readonly #closing = new AbortController();
   #connection: Promise<ApiConnection> | undefined;
   #connectedAtMs = 0;
 
-  constructor({ client, audience }: { readonly client: ClusterClient; readonly audience: string }) {
+  constructor({ client, audience, now = () => performance.now() }: Options) {
     this.#client = client;
     this.#audience = audience;
+    this.#now = now;
   }
 
   /** Rejects when the API server cannot be asked. */
   async review(token: string): Promise<Review> {
+    const closing = this.#closing.signal;
+    closing.throwIfAborted();
     const connection = await this.#connect();
     const spec = { token, audiences: [this.#audience] };
     const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec };
-    const signal = AbortSignal.timeout(REVIEW_MS_MAX);
+    const signal = AbortSignal.any([closing, AbortSignal.timeout(REVIEW_MS_MAX)]);
     return this.#read(await connection.postJson(PATH, review, { signal }));
   }
 
+  /** Reviews that are still on their way reject. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const connection = this.#connection;
-    this.#connection = undefined;
-    await (await connection?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    this.#closing.abort();
+    await dispose(this.#connection);
   }
 
-  async #connect(): Promise<ApiConnection> {
-    const nowMs = performance.now();
-    if (this.#connection === undefined || nowMs - this.#connectedAtMs > CONNECTION_MS_MAX) {
-      const outdated = this.#connection;
-      this.#connectedAtMs = nowMs;
-      this.#connection = this.#client.connect();
-      this.#connection.catch(() => (this.#connection = undefined));
-      // Reviews that are still on their way over the old one get their time.
-      if (outdated !== undefined) {
-        setTimeout(() => void dispose(outdated), REVIEW_MS_MAX).unref();
-      }
-    }
-    return this.#connection;
+  #connect(): Promise<ApiConnection> {
+    const nowMs = this.#now();
+    const outdated = this.#connection;
+    if (outdated !== undefined && nowMs - this.#connectedAtMs <= CONNECTION_MS_MAX) return outdated;
+    const connection = this.#client.connect({ signal: this.#closing.signal });
+    this.#connection = connection;
+    this.#connectedAtMs = nowMs;
+    connection.catch(() => {
+      if (this.#connection === connection) this.#connection = undefined;
+    });
+    // Reviews that are still on their way over the old one get their time.
+    setTimeout(() => void dispose(outdated), REVIEW_MS_MAX).unref();
+    return connection;
   }
 
   #read(answer: unknown): Review {
@@ -76,8 +89,9 @@ export class TokenReviewer implements AsyncDisposable {
   }
 }
 
-async function dispose(connection: Promise<ApiConnection>): Promise<void> {
-  await (await connection.catch(() => undefined))?.[Symbol.asyncDispose]();
+/** Of one that failed there is nothing to dispose of; who asked over it has been told why. */
+async function dispose(connection: Promise<ApiConnection> | undefined): Promise<void> {
+  await (await connection?.catch(() => undefined))?.[Symbol.asyncDispose]();
 }
 
 interface TokenReviewStatus {

@@ -1,5 +1,5 @@
 import { isRecord } from '../inventory/schema.ts';
-import { ApiError } from './cluster-client.ts';
+import { ApiError } from './api-connection.ts';
 
 /** etcd takes objects of 1.5 MiB, and JSON may be several times as long as what is stored. */
 const LINE_BYTES_MAX = 16 * 1024 * 1024;

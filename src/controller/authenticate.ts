@@ -9,6 +9,8 @@ const ACCEPTED_MS_MAX = 5 * 60_000;
 const REFUSED_MS = 10_000;
 const AWAY_RETRY_SECONDS = 5;
 const TOKENS_MAX = 32_768;
+/** At a time: whoever sends invented tokens must not reach the API server with all of them. */
+const REVIEWS_MAX = 64;
 const TOKEN_CHARACTERS_MAX = 16_384;
 
 /** Who asks. */
@@ -43,6 +45,7 @@ export class Authenticator {
   readonly #verdicts: LRUCache<string, Verdict, string>;
 
   constructor({ review, serviceAccounts, reviewed = () => {}, now = Date.now }: Options) {
+    let reviews = 0;
     this.#now = now;
     this.#usernames = new Set(
       serviceAccounts.map((name) => `system:serviceaccount:${name.replace('/', ':')}`),
@@ -56,17 +59,21 @@ export class Authenticator {
       noDeleteOnFetchRejection: true,
       // One question at a time for each token, however many requests wait for it.
       fetchMethod: async (_digest, _stale, { context: token, options }) => {
-        const verdict = await review(token).then(
-          (answer) => ({ review: answer, expiresAtMs: expiryOf(token) }),
-          (error: unknown) => {
-            reviewed('failed');
-            throw error;
-          },
-        );
-        reviewed(verdict.review.authenticated ? 'accepted' : 'refused');
-        const leftMs = Math.max(1, verdict.expiresAtMs - now());
-        options.ttl = verdict.review.authenticated ? Math.min(leftMs, ACCEPTED_MS_MAX) : REFUSED_MS;
-        return verdict;
+        if (reviews === REVIEWS_MAX) throw new Error(`${REVIEWS_MAX} tokens are being reviewed`);
+        reviews++;
+        try {
+          const verdict = { review: await review(token), expiresAtMs: expiryOf(token) };
+          const { authenticated } = verdict.review;
+          reviewed(authenticated ? 'accepted' : 'refused');
+          const leftMs = Math.max(1, verdict.expiresAtMs - now());
+          options.ttl = authenticated ? Math.min(leftMs, ACCEPTED_MS_MAX) : REFUSED_MS;
+          return verdict;
+        } catch (error) {
+          reviewed('failed');
+          throw error;
+        } finally {
+          reviews--;
+        }
       },
     });
   }

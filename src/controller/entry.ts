@@ -5,6 +5,11 @@ import type { ResolvedEntry } from '../inventory/wire.ts';
 export function entryOf(inventory: Inventory, address: string): ResolvedEntry | undefined {
   const ownership = inventory.ownershipOf(address);
   if (ownership === undefined) return undefined;
-  const { identity, ...takeover } = ownership;
-  return { ...identity, ...takeover };
+  const { identity, sinceMs, previous } = ownership;
+  if (sinceMs === undefined && previous === undefined) return identity;
+  return {
+    ...identity,
+    ...(sinceMs !== undefined && { sinceMs }),
+    ...(previous !== undefined && { previous }),
+  };
 }

@@ -119,17 +119,17 @@ export class Inventory {
   }
 
   ownershipOf(address: string): Ownership | undefined {
-    const identity = this.identityOf(address);
-    if (identity === undefined) return undefined;
-    const candidates = this.#holdings.get(address)?.candidates ?? [];
-    const [winner] = candidates;
-    const sinceMs = winner?.startedAtMs;
+    const candidates = this.#holdings.get(address)?.candidates;
+    const winner = candidates?.[0];
+    if (candidates === undefined || winner === undefined) {
+      const identity = this.#cidrTable.find(address);
+      return identity && { identity };
+    }
+    const { identity, startedAtMs: sinceMs } = winner;
     const previous = previousOf(candidates)?.identity;
-    return {
-      identity,
-      ...(sinceMs !== undefined && { sinceMs }),
-      ...(previous !== undefined && { previous }),
-    };
+    if (sinceMs === undefined)
+      return previous === undefined ? { identity } : { identity, previous };
+    return previous === undefined ? { identity, sinceMs } : { identity, sinceMs, previous };
   }
 
   /** The owner of the address has been the same since this revision, or longer. */
@@ -228,7 +228,7 @@ export class Inventory {
 
 /** The pod that was deleted last, of those that held the address before its owner. */
 function previousOf([winner, ...others]: readonly Candidate[]): Candidate | undefined {
-  if (winner?.rank === RANK.deletedPod) return undefined;
+  if (others.length === 0 || winner?.rank === RANK.deletedPod) return undefined;
   return others
     .filter(({ rank }) => rank === RANK.deletedPod)
     .reduce<Candidate | undefined>(

@@ -73,7 +73,7 @@ t.test('one connection is kept, until the CA or the own certificate changes', as
   await client.ask(question, never);
   t.equal(connections(), 1);
   server.setSecureContext(next);
-  await writeFile(ca, own.cert + next.cert);
+  await writeFile(ca, `${own.cert}\n${next.cert}`);
   await client.ask(question, never);
   t.equal(connections(), 2);
 });

@@ -1,16 +1,19 @@
 import { Failure } from '../../src/runtime/failure.ts';
 import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
+import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
-const SCENARIOS = { cycle: benchCycle };
+const SCENARIOS = { controller: benchController, cycle: benchCycle };
 
 const settings = {
   scenario: choice({
-    choices: ['cycle'],
+    choices: ['controller', 'cycle'],
     default: 'cycle',
-    description: 'cycle: from dump to published series, against a bare discard of the same dump',
+    description:
+      'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
+      'first sync, memory and answers with many pods, against a bare reader of the same pods',
   }),
   entries: integer({
     default: 262_144,
@@ -23,6 +26,12 @@ const settings = {
     min: 1,
     max: 1_000_000,
     description: 'Edges that the entries belong to',
+  }),
+  pods: integer({
+    default: 150_000,
+    min: 1500,
+    max: 1_000_000,
+    description: 'Pods of the fake API server, 8 KB each, 30 on a node',
   }),
   rounds: integer({
     default: 9,

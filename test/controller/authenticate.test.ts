@@ -142,3 +142,16 @@ t.test('a token that names its node asks for that node only', async (t) => {
   );
   t.doesNotThrow(() => requireNode(undefined, 'node-b'), 'nobody is asked who they are');
 });
+
+t.test('of many tokens that nobody knows, few are under review at a time', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<Review>();
+  const { ask, asked } = authenticator(() => promise);
+  const invented = Array.from({ length: 100 }, (_, number) => ask(`token-${number}`));
+  const settled = Promise.allSettled(invented);
+  await t.rejects(ask('one-more'), { name: 'Problem', statusCode: 503 });
+  resolve(REFUSED);
+  t.equal(asked.length, 64);
+  const codes = (await settled).map((each) => each.status === 'rejected' && each.reason.statusCode);
+  t.equal(codes.filter((code) => code === 401).length, 64);
+  t.equal(codes.filter((code) => code === 503).length, 36);
+});

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import t from 'tap';
-import type { Identity } from '../../src/inventory/identity.ts';
+import type { Identity, Ownership } from '../../src/inventory/identity.ts';
 import { Inventory, RANK, type Claim } from '../../src/inventory/inventory.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 
@@ -136,7 +136,7 @@ t.test('what says the same again changes no revision and stays the same object',
   inventory.put('a', [claim(web)]);
   inventory.replaceCidrs([[parseCidr('10.0.0.0/8'), vpn]]);
   const { revision } = inventory;
-  inventory.put('a', [claim({ ...web }, { startedAtMs: 7, deleting: true })]);
+  inventory.put('a', [claim({ ...web }, { deleting: true })]);
   inventory.replaceCidrs([[parseCidr('10.0.0.0/8'), { ...vpn }]]);
   t.equal(inventory.revision, revision);
   t.equal(inventory.identityOf(ADDRESS), web);
@@ -251,31 +251,45 @@ t.test('any order of events gives the same map as a rebuild from what is left', 
   );
 });
 
-t.test('a revision of an address grows when its owner changes, and only then', async () => {
-  fc.assert(
-    fc.property(events, (history) => {
-      const clock = { nowMs: 0 };
-      const inventory = inventoryAt(clock);
-      for (const event of history) {
-        const before = addresses.map((address) => inventory.revisionOf(address));
-        const owners = ownersIn(inventory);
-        const { revision, historyStart } = inventory;
-        apply(inventory, clock, event);
-        const after = addresses.map((address) => inventory.revisionOf(address));
-        for (const [at, owner] of ownersIn(inventory).entries()) {
-          const grown = (after[at] ?? 0) > revision;
-          const changed = JSON.stringify(owner) !== JSON.stringify(owners[at]);
-          if ((after[at] ?? 0) < (before[at] ?? 0) || (changed && !grown)) return false;
-          // The ranges have one revision for all addresses that live by them.
-          if (grown && !changed && event[0] !== 'cidrs') return false;
+function ownershipsIn(inventory: Inventory) {
+  return addresses.map((address) => inventory.ownershipOf(address));
+}
+
+/** That somebody who held the address before is forgotten is none. */
+function isNews(after: Ownership | undefined, before: Ownership | undefined): boolean {
+  const { previous: _, ...others } = before ?? {};
+  const compared = after?.previous === undefined ? others : before;
+  return !isDeepStrictEqual(after ?? {}, compared ?? {});
+}
+
+t.test(
+  'a revision of an address grows when there is news of its owner, and only then',
+  async () => {
+    fc.assert(
+      fc.property(events, (history) => {
+        const clock = { nowMs: 0 };
+        const inventory = inventoryAt(clock);
+        for (const event of history) {
+          const before = addresses.map((address) => inventory.revisionOf(address));
+          const owners = ownershipsIn(inventory);
+          const { revision, historyStart } = inventory;
+          apply(inventory, clock, event);
+          const after = addresses.map((address) => inventory.revisionOf(address));
+          for (const [at, owner] of ownershipsIn(inventory).entries()) {
+            const grown = (after[at] ?? 0) > revision;
+            const changed = isNews(owner, owners[at]);
+            if ((after[at] ?? 0) < (before[at] ?? 0) || (changed && !grown)) return false;
+            // The ranges have one revision for all addresses that live by them.
+            if (grown && !changed && event[0] !== 'cidrs') return false;
+          }
+          if (inventory.historyStart < historyStart || inventory.revision < revision) return false;
         }
-        if (inventory.historyStart < historyStart || inventory.revision < revision) return false;
-      }
-      return true;
-    }),
-    { numRuns: 1000 },
-  );
-});
+        return true;
+      }),
+      { numRuns: 1000 },
+    );
+  },
+);
 
 t.test(
   'who knows all as of any revision in the history learns all that changed since',
@@ -298,3 +312,37 @@ t.test(
     );
   },
 );
+
+function held(name: string, startedAtMs: number) {
+  return [claim({ type: 'pod', name }, { startedAtMs })];
+}
+
+t.test('who took an address over, since when and from whom, is told', async (t) => {
+  const clock = { nowMs: 10_000 };
+  const inventory = inventoryAt(clock);
+  t.equal(inventory.ownershipOf(ADDRESS), undefined);
+  inventory.put('a', held('a', 1000));
+  inventory.put('b', held('b', 2000));
+  t.match(inventory.ownershipOf(ADDRESS), { identity: { name: 'b' }, sinceMs: 2000 });
+  t.equal(
+    inventory.ownershipOf(ADDRESS)?.previous,
+    undefined,
+    'it lives, and holds the address too',
+  );
+  inventory.remove('a');
+  clock.nowMs += 1000;
+  inventory.remove('b');
+  t.match(inventory.ownershipOf(ADDRESS), { identity: { name: 'b' } });
+  t.equal(inventory.ownershipOf(ADDRESS)?.previous, undefined, 'the last one to be deleted');
+  inventory.put('c', held('c', 11_500));
+  t.match(inventory.ownershipOf(ADDRESS), {
+    identity: { name: 'c' },
+    sinceMs: 11_500,
+    previous: { name: 'b' },
+  });
+  const revision = inventory.revisionOf(ADDRESS);
+  clock.nowMs += 5 * 60_000;
+  inventory.expire();
+  t.equal(inventory.ownershipOf(ADDRESS)?.previous, undefined);
+  t.equal(inventory.revisionOf(ADDRESS), revision, 'no news');
+});

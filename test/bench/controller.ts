@@ -1,0 +1,258 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Pool, request } from 'undici';
+import { watchEvents } from '../../src/cluster/watch-events.ts';
+import { freePort } from '../../src/demo/khan-process.ts';
+
+/** What an agent of a busy node asks for. */
+const ADDRESSES = 1500;
+const NODES = 50;
+const CONNECTIONS = 32;
+const LOAD_MS = 5000;
+const SYNC_MS_MAX = 300_000;
+const CHECK_MS = 20;
+/** /proc counts in USER_HZ. */
+const TICKS_PER_SECOND = 100;
+
+const SOURCE = join(import.meta.dirname, '../../src');
+
+export interface ControllerSize {
+  readonly pods: number;
+  readonly rounds: number;
+}
+
+/** One line of the result; what has no other word in its name is a median over the rounds. */
+export interface ControllerResult {
+  readonly scenario: string;
+  readonly pods: number;
+  /** From the start of the program to the answer that it is ready. */
+  readonly sync_ms: number;
+  /** A client that reads and parses the same pods in the same way, and keeps nothing. */
+  readonly baseline_ms: number;
+  readonly ratio: number;
+  readonly rss_peak_mb: number;
+  readonly rss_mb: number;
+  readonly sync_block_ms: number;
+  /** With 1 % of the pods replaced a minute. */
+  readonly churn_block_ms: number;
+  /** POST /v1/resolve of 1,500 addresses, in the controller: all wanted, and all known. */
+  readonly resolve_cold_ms: number;
+  readonly resolve_warm_ms: number;
+  /** Of the latter, from 32 connections at once, and how much of a core the controller used. */
+  readonly requests_per_second: number;
+  readonly cpu_share: number;
+}
+
+/** The controller beside a fake API server on plain HTTP, and agents without TLS. */
+export async function benchController({
+  pods,
+  rounds,
+}: ControllerSize): Promise<ControllerResult[]> {
+  await using resources = new AsyncDisposableStack();
+  const api = start(
+    [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(pods)],
+    resources,
+  );
+  const [line] = await once(api.stdout!, 'data');
+  const server = `http://127.0.0.1:${String(line).trim()}`;
+
+  const baselineMs = await timed(async () => readPods(server, pods));
+  const began = performance.now();
+  const { controller, url, pages } = await startController(server, resources);
+  await until(async () => (await statusOf(pages)) !== undefined);
+  // Loading modules blocks too, but nobody is served yet.
+  await blockOf(controller);
+  await until(async () => (await statusOf(pages)) === 200);
+  const syncMs = performance.now() - began;
+  const syncBlockMs = await blockOf(controller);
+
+  const agents = new Pool(url, { connections: CONNECTIONS });
+  resources.defer(() => agents.destroy());
+  const wanted = Array.from({ length: ADDRESSES }, (_, at) =>
+    addressOf(Math.floor((at * pods) / ADDRESSES)),
+  );
+  const { epoch, rev } = await ask(agents, 'node-0', { want: wanted });
+  const known = { epoch, since: rev, have: wanted };
+  // Their tokens have been reviewed, and none of them asks too often.
+  for (let node = 0; node < NODES; node++) await ask(agents, nodeOf(node), { want: wanted });
+  const cold = await serverMs(pages, rounds, (round) =>
+    ask(agents, nodeOf(round), { want: wanted }),
+  );
+  const warm = await serverMs(pages, rounds, (round) => ask(agents, nodeOf(round), known));
+  await blockOf(controller);
+  await delay(LOAD_MS);
+  const churnBlockMs = await blockOf(controller);
+  const load = await underLoad(controller, agents, known);
+  const memory = await memoryOf(controller);
+  return [
+    {
+      scenario: 'controller',
+      pods,
+      sync_ms: rounded(syncMs),
+      baseline_ms: rounded(baselineMs),
+      ratio: rounded(syncMs / baselineMs),
+      ...memory,
+      sync_block_ms: rounded(syncBlockMs),
+      churn_block_ms: rounded(churnBlockMs),
+      resolve_cold_ms: rounded(cold),
+      resolve_warm_ms: rounded(warm),
+      ...load,
+    },
+  ];
+}
+
+function start(argv: readonly string[], resources: AsyncDisposableStack): ChildProcess {
+  const child = spawn(
+    process.execPath,
+    ['--import', join(SOURCE, 'demo/end-with-parent.ts'), ...argv],
+    {
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    },
+  );
+  resources.defer(async () => {
+    const ended = once(child, 'exit');
+    if (child.exitCode === null && child.kill('SIGKILL')) await ended;
+  });
+  return child;
+}
+
+async function startController(server: string, resources: AsyncDisposableStack) {
+  const folder = await mkdtemp(join(tmpdir(), 'khan-bench-'));
+  resources.defer(() => rm(folder, { recursive: true }));
+  const kubeconfig = join(folder, 'kubeconfig.json');
+  const name = 'bench';
+  await writeFile(
+    kubeconfig,
+    JSON.stringify({
+      'current-context': name,
+      contexts: [{ name, context: { cluster: name, user: name } }],
+      clusters: [{ name, cluster: { server, 'insecure-skip-tls-verify': true } }],
+      users: [{ name, user: { token: 'bench' } }],
+    }),
+  );
+  const [listen, pages] = [`127.0.0.1:${await freePort(0)}`, `127.0.0.1:${await freePort(0)}`];
+  const controller = start(
+    ['--import', join(import.meta.dirname, 'report-block.ts'), join(SOURCE, 'cli.ts'), 'controller']
+      .concat(['--kubeconfig', kubeconfig, '--service-accounts', 'khan/khan-agent', '--tls', 'off'])
+      .concat(['--listen', listen, '--metrics-listen', pages, '--log-level', 'error']),
+    resources,
+  );
+  return { controller, url: `http://${listen}`, pages: `http://${pages}` };
+}
+
+/** The first `pods` of the stream, one JSON.parse() each. */
+async function readPods(server: string, pods: number): Promise<void> {
+  const { body } = await request(`${server}/api/v1/pods?watch=true`);
+  let read = 0;
+  for await (const _ of watchEvents(body)) if (++read === pods) break;
+}
+
+/** Of /readyz; undefined while nobody listens. */
+async function statusOf(pages: string): Promise<number | undefined> {
+  return fetch(`${pages}/readyz`).then(
+    ({ status }) => status,
+    () => undefined,
+  );
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + SYNC_MS_MAX;
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error('Cannot measure: the controller is not ready');
+    await delay(CHECK_MS);
+  }
+}
+
+async function blockOf(controller: ChildProcess): Promise<number> {
+  controller.send('block');
+  const [ms] = await once(controller, 'message');
+  return Number(ms);
+}
+
+async function ask(agents: Pool, node: string, question: object): Promise<any> {
+  const { statusCode, body } = await agents.request({
+    path: '/v1/resolve',
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${node}` },
+    body: JSON.stringify({ node, ...question }),
+  });
+  const answer: any = await body.json();
+  if (statusCode !== 200) throw new Error(`Cannot measure: ${statusCode} ${answer.detail}`);
+  return answer;
+}
+
+/** What the controller itself says of the time that a request takes. */
+async function serverMs(
+  pages: string,
+  rounds: number,
+  work: (round: number) => Promise<unknown>,
+): Promise<number> {
+  const taken: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const before = await resolveSeconds(pages);
+    await work(round);
+    taken.push(1000 * ((await resolveSeconds(pages)) - before));
+  }
+  return taken.toSorted((a, b) => a - b)[taken.length >> 1] ?? Number.NaN;
+}
+
+async function resolveSeconds(pages: string): Promise<number> {
+  const page = await (await fetch(`${pages}/metrics`)).text();
+  return Number(/^khan_controller_resolve_duration_sum(?:\{[^}]*\})? (\S+)/m.exec(page)?.[1]);
+}
+
+async function underLoad(controller: ChildProcess, agents: Pool, known: object) {
+  const beganMs = performance.now();
+  const beganCpu = await cpuSecondsOf(controller);
+  let requests = 0;
+  const one = async (connection: number): Promise<void> => {
+    // Each request is of another node: none of them asks too often.
+    for (let turn = 0; performance.now() - beganMs < LOAD_MS; turn++) {
+      await ask(agents, `node-${(turn * CONNECTIONS + connection) % 5000}`, known);
+      requests++;
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, (_, connection) => one(connection)));
+  const seconds = (performance.now() - beganMs) / 1000;
+  return {
+    requests_per_second: rounded(requests / seconds),
+    cpu_share: rounded(((await cpuSecondsOf(controller)) - beganCpu) / seconds),
+  };
+}
+
+/** User and system time, fields 14 and 15 of proc_pid_stat(5). */
+async function cpuSecondsOf({ pid }: ChildProcess): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+async function memoryOf({ pid }: ChildProcess) {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const megabytes = (name: string) =>
+    rounded((Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6);
+  return { rss_peak_mb: megabytes('VmHWM'), rss_mb: megabytes('VmRSS') };
+}
+
+function nodeOf(round: number): string {
+  return `node-${round % NODES}`;
+}
+
+/** As kube-api-load.ts numbers its pods. */
+function addressOf(number: number): string {
+  return `10.${128 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}
