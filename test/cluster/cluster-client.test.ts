@@ -1,4 +1,9 @@
-import { createServer, type RequestListener } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -89,12 +94,12 @@ t.test('a token is accepted only for the audience that is asked about', async (t
     {},
   ];
   const asked: unknown[] = [];
-  const client = await server(t, (request, response) => {
-    void json(request).then((review: any) => {
-      asked.push(review.spec);
-      response.end(JSON.stringify({ status: answers.shift() }));
-    });
-  });
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const review: any = await json(request);
+    asked.push(review.spec);
+    response.end(JSON.stringify({ status: answers.shift() }));
+  };
+  const client = await server(t, (request, response) => void answer(request, response));
   await using reviewer = new TokenReviewer({ client, audience: 'khan' });
   t.strictSame(await reviewer.review('a'), {
     authenticated: true,
