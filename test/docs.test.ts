@@ -29,3 +29,13 @@ t.test('docs/configuration.md has every setting of every program as it is', asyn
     t.same(rowsOf(section), rowsOf(expected), `khan ${program}`);
   }
 });
+
+t.test('docs/faults.md names tests that exist', async (t) => {
+  const page = readFileSync(new URL('../docs/faults.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| .+? +\| (?<sentence>.+?) +\| `(?<file>\S+)` +\|$/gm)];
+  t.ok(rows.length > 20);
+  for (const { groups = {} } of rows) {
+    const file = readFileSync(new URL(String(groups['file']), import.meta.url), 'utf8');
+    t.ok(file.includes(String(groups['sentence'])), groups['sentence']);
+  }
+});
