@@ -64,11 +64,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.decorateRequest(CALLER);
   app.register(async (scope) => {
     if (authenticator !== undefined) {
-      scope.addHook('onRequest', async (request) => {
-        request.setDecorator(
-          CALLER,
-          await authenticator.authenticate(request.headers.authorization),
-        );
+      // After the limits of each page, and before the body is read.
+      scope.addHook('preParsing', async (request, _reply, payload) => {
+        const { authorization } = request.headers;
+        request.setDecorator(CALLER, await authenticator.authenticate(authorization));
+        return payload;
       });
     }
     scope.register(async (inner) =>

@@ -52,7 +52,7 @@ function authenticator(): Authenticator {
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 t.test('only known callers are answered, and only for their own node', async (t) => {
-  const { origin, resolve } = await server(t, { authenticator: authenticator() });
+  const { metrics, origin, resolve } = await server(t, { authenticator: authenticator() });
   const status = async (node: string, headers = {}) => (await resolve({ node }, headers)).status;
   t.equal(await status('node-a'), 401);
   t.equal(await status('node-a', bearer('forged')), 401);
@@ -62,6 +62,10 @@ t.test('only known callers are answered, and only for their own node', async (t)
   t.equal(await status('node-a', bearer('agent')), 200);
   t.equal((await fetch(`${origin}/v1/inventory`)).status, 401);
   t.equal((await fetch(`${origin}/v1/inventory`, { headers: bearer('agent') })).status, 200);
+  const page = await metrics.render();
+  for (const line of ['unauthorized"} 2', 'forbidden"} 2', 'unavailable"} 1', 'success"} 1']) {
+    t.match(page, `khan_controller_resolve_requests_total{result="${line}\n`);
+  }
   t.equal((await fetch(`${origin}/openapi.json`)).status, 200, 'nothing secret');
   t.equal(
     (await fetch(`${origin}/cache`, { headers: bearer('agent') })).status,
