@@ -36,6 +36,7 @@ t.test('docs/faults.md names tests that exist', async (t) => {
   t.ok(rows.length > 20);
   for (const { groups = {} } of rows) {
     const file = readFileSync(new URL(String(groups['file']), import.meta.url), 'utf8');
-    t.ok(file.includes(String(groups['sentence'])), groups['sentence']);
+    const sentence = String(groups['sentence']);
+    t.ok(file.includes(sentence), sentence);
   }
 });
