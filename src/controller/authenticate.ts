@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Review } from '../cluster/token-review.ts';
+import type { Log } from '../runtime/log.ts';
 import { Problem } from './problem.ts';
 
 /** A revoked token is good for this long at most, as long as the API server can be asked. */
@@ -28,6 +29,9 @@ interface Options {
   /** `namespace/name` of those that may ask. */
   readonly serviceAccounts: readonly string[];
   readonly reviewed?: (result: ReviewResult) => void;
+  readonly log: Log;
+  /** Beyond it, the one that was not shown for the longest is forgotten. */
+  readonly tokensMax?: number;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -40,40 +44,32 @@ interface Verdict {
 
 /** Knows callers by the tokens of their ServiceAccounts; asks the API server about each only now and then. */
 export class Authenticator {
+  readonly #options: Required<Options>;
   readonly #usernames: ReadonlySet<string>;
-  readonly #now: () => number;
   readonly #verdicts: LRUCache<string, Verdict, string>;
+  #reviews = 0;
+  #isFailing = false;
 
-  constructor({ review, serviceAccounts, reviewed = () => {}, now = Date.now }: Options) {
-    let reviews = 0;
-    this.#now = now;
+  constructor(options: Options) {
+    this.#options = { reviewed: () => {}, tokensMax: TOKENS_MAX, now: Date.now, ...options };
+    const { serviceAccounts, tokensMax, now } = this.#options;
     this.#usernames = new Set(
       serviceAccounts.map((name) => `system:serviceaccount:${name.replace('/', ':')}`),
     );
     this.#verdicts = new LRUCache<string, Verdict, string>({
-      max: TOKENS_MAX,
+      max: tokensMax,
       perf: { now },
       ttlResolution: 0,
       // When the API server is away, what it said last of a token goes on.
       allowStaleOnFetchRejection: true,
       noDeleteOnFetchRejection: true,
       // One question at a time for each token, however many requests wait for it.
-      fetchMethod: async (_digest, _stale, { context: token, options }) => {
-        if (reviews === REVIEWS_MAX) throw new Error(`${REVIEWS_MAX} tokens are being reviewed`);
-        reviews++;
-        try {
-          const verdict = { review: await review(token), expiresAtMs: expiryOf(token) };
-          const { authenticated } = verdict.review;
-          reviewed(authenticated ? 'accepted' : 'refused');
-          const leftMs = Math.max(1, verdict.expiresAtMs - now());
-          options.ttl = authenticated ? Math.min(leftMs, ACCEPTED_MS_MAX) : REFUSED_MS;
-          return verdict;
-        } catch (error) {
-          reviewed('failed');
-          throw error;
-        } finally {
-          reviews--;
-        }
+      fetchMethod: async (_digest, _stale, { context: token, options: entry }) => {
+        const verdict = await this.#ask(token);
+        const leftMs = Math.max(1, verdict.expiresAtMs - now());
+        const isAccepted = verdict.review.authenticated;
+        entry.ttl = isAccepted ? Math.min(leftMs, ACCEPTED_MS_MAX) : REFUSED_MS;
+        return verdict;
       },
     });
   }
@@ -83,7 +79,7 @@ export class Authenticator {
     const token = bearerToken(authorization);
     const { review, expiresAtMs } = await this.#verdictOf(token);
     if (!review.authenticated) throw unauthorized(review.reason);
-    if (expiresAtMs <= this.#now()) throw unauthorized('the token has expired');
+    if (expiresAtMs <= this.#options.now()) throw unauthorized('the token has expired');
     if (!this.#usernames.has(review.username)) {
       throw new Problem(403, `${review.username} may not ask here`);
     }
@@ -97,6 +93,28 @@ export class Authenticator {
     } catch (cause) {
       const headers = { 'retry-after': String(AWAY_RETRY_SECONDS) };
       throw new Problem(503, 'The token cannot be reviewed now', { headers, cause });
+    }
+  }
+
+  async #ask(token: string): Promise<Verdict> {
+    const { review, reviewed, log } = this.#options;
+    if (this.#reviews === REVIEWS_MAX) throw new Error(`${REVIEWS_MAX} tokens are being reviewed`);
+    this.#reviews++;
+    try {
+      const verdict = { review: await review(token), expiresAtMs: expiryOf(token) };
+      reviewed(verdict.review.authenticated ? 'accepted' : 'refused');
+      if (this.#isFailing) log.info('Tokens are reviewed again');
+      this.#isFailing = false;
+      return verdict;
+    } catch (err) {
+      reviewed('failed');
+      // Once: everybody who comes with a new token meets the same.
+      if (!this.#isFailing)
+        log.error({ err }, 'Cannot review tokens: those known so far stay good');
+      this.#isFailing = true;
+      throw err;
+    } finally {
+      this.#reviews--;
     }
   }
 }

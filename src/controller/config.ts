@@ -82,32 +82,34 @@ export type ControllerSettings = SettingsOf<typeof controllerSettings>;
 
 /** Throws a SettingsError with all that does not go together. */
 export function checkSettings(settings: ControllerSettings): void {
-  const faults: string[] = [];
-  const require = (condition: boolean, fault: string) => void (condition || faults.push(fault));
   const { source, tls, auth } = settings;
-  const given = (name: keyof ControllerSettings) => settings[name] !== undefined;
-  if (source === 'file') {
-    require(given('inventory-file'), '--inventory-file: missing, --source file needs it');
-    require(!given('kubeconfig'), '--kubeconfig: --source file asks no API server');
-    require(auth ===
-      'none', '--auth token: needs --source kubernetes, whose API server reviews tokens');
-  }
-  if (given('kube-context')) {
-    require(given('kubeconfig'), '--kube-context: missing --kubeconfig, which has the contexts');
-  }
-  if (tls === 'on') {
-    for (const name of ['tls-cert-file', 'tls-key-file'] as const) {
-      require(given(name), `--${name}: missing, --tls on needs it`);
-    }
-  } else {
-    require(!given(
-      'tls-client-ca-file',
-    ), '--tls-client-ca-file: --tls off asks for no certificates');
-  }
-  if (auth === 'token' && source === 'kubernetes') {
-    const isGiven = settings['service-accounts'].length > 0;
-    require(isGiven, '--service-accounts: missing, --auth token needs it');
-  }
+  const isFile = source === 'file';
+  const isOpen = auth === 'none';
+  const isClear = tls === 'off';
+  const lacks = (name: keyof ControllerSettings) => settings[name] === undefined;
+  const has = (name: keyof ControllerSettings) => !lacks(name);
+  const hasAccounts = settings['service-accounts'].length > 0;
+  const rules: readonly (readonly [isBroken: boolean, fault: string])[] = [
+    [isFile && lacks('inventory-file'), '--inventory-file: missing, --source file needs it'],
+    [isFile && has('kubeconfig'), '--kubeconfig: --source file asks no API server'],
+    [isFile && !isOpen, '--auth token: needs --source kubernetes, whose API server reviews tokens'],
+    [
+      has('kube-context') && lacks('kubeconfig'),
+      '--kube-context: missing --kubeconfig, which has the contexts',
+    ],
+    [!isClear && lacks('tls-cert-file'), '--tls-cert-file: missing, --tls on needs it'],
+    [!isClear && lacks('tls-key-file'), '--tls-key-file: missing, --tls on needs it'],
+    // Who gives these means to be safe, and would not be.
+    [isClear && has('tls-cert-file'), '--tls-cert-file: --tls off shows no certificate'],
+    [isClear && has('tls-key-file'), '--tls-key-file: --tls off shows no certificate'],
+    [
+      isClear && has('tls-client-ca-file'),
+      '--tls-client-ca-file: --tls off asks for no certificates',
+    ],
+    [isOpen && hasAccounts, '--service-accounts: --auth none asks nobody who they are'],
+    [!isOpen && !isFile && !hasAccounts, '--service-accounts: missing, --auth token needs it'],
+  ];
+  const faults = rules.filter(([isBroken]) => isBroken).map(([, fault]) => fault);
   if (faults.length > 0) throw new SettingsError(faults);
 }
 

@@ -2,19 +2,19 @@ import { once } from 'node:events';
 import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { Inventory } from '../inventory/inventory.ts';
-import { every } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { sendText, startHttpServer, type Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
-import { Authenticator } from './authenticate.ts';
+import { Authenticator, type ReviewResult } from './authenticate.ts';
 import { Certificates } from './certificates.ts';
 import { checkSettings, type ControllerSettings } from './config.ts';
+import { lookAgain } from './look-again.ts';
 import { SelfMetrics } from './self-metrics.ts';
 import { createServer } from './server.ts';
 import { openSource, type Source } from './source.ts';
 
-/** How long requests may take to end when the controller does. */
-const CLOSE_MS = 1500;
+/** How long requests may take to end when the controller does; its pages come after them. */
+const CLOSE_MS = 1000;
 /** How often files are looked at again. */
 const FILE_CHECK_MS = 5000;
 /** https://prometheus.io/docs/instrumenting/exposition_formats/ */
@@ -55,14 +55,23 @@ export async function startController({
   await using resources = new AsyncDisposableStack();
   const inventory = new Inventory({ now: Date.now });
   let source: Source | undefined;
+  let isServing = false;
   const state = () => source?.state ?? { synced: false, stale: false };
   const statuses = () => source?.statuses ?? [];
   const metrics = resources.use(new SelfMetrics({ inventory, state, statuses }));
   const certificates = certificatesOf(settings, log);
   const tls = await certificates?.load();
-  const opened = await openSource({ settings, inventory, observer: metrics, log, fileCheckMs });
-  source = resources.use(opened);
-  const { review } = opened;
+  source = resources.use(
+    await openSource({ settings, inventory, observer: metrics, log, fileCheckMs }),
+  );
+  // Before the API, so that they end after it: who asks whether this is ready is told that it ends.
+  const pages = resources.use(
+    await startHttpServer({
+      listen: settings['metrics-listen'],
+      routes: routesOf({ isReady: () => isServing && state().synced, metrics }),
+      log,
+    }),
+  );
   const app = createServer({
     inventory,
     state,
@@ -73,34 +82,23 @@ export async function startController({
     tls,
     connectionAgeMsMax: settings['connection-max-age'],
     hasOriginalCache: settings['original-cache'],
-    authenticator:
-      settings.auth === 'none' || review === undefined
-        ? undefined
-        : new Authenticator({
-            review,
-            serviceAccounts: settings['service-accounts'],
-            reviewed: (result) => metrics.reviewed(result),
-          }),
+    authenticator: authenticatorOf({ settings, source, metrics, log }),
   });
   const url = await listen(app, settings.listen);
-  let isClosing = false;
   resources.defer(() => close(app));
-  const pages = resources.use(
-    await startHttpServer({
-      listen: settings['metrics-listen'],
-      routes: routesOf({ isReady: () => state().synced && !isClosing, metrics }),
-      log,
-    }),
-  );
-  if (certificates !== undefined) {
-    resources.use(refreshed({ certificates, app, log, fileCheckMs }));
+  const { server } = app;
+  if (certificates !== undefined && server instanceof TlsServer) {
+    const refresh = () => certificates.refresh(server);
+    const what = 'the certificate files';
+    resources.use(lookAgain({ what, periodMs: fileCheckMs, refresh, log }));
   }
+  isServing = true;
   const kept = resources.move();
   return {
     url,
     metricsUrl: `http://${hostOf(settings['metrics-listen'])}:${pages.port}`,
     async [Symbol.asyncDispose]() {
-      isClosing = true;
+      isServing = false;
       await kept.disposeAsync();
     },
   };
@@ -112,33 +110,26 @@ function certificatesOf(settings: ControllerSettings, log: Log): Certificates | 
   return new Certificates({ certPath, keyPath, clientCaPath: settings['tls-client-ca-file'], log });
 }
 
-function refreshed({
-  certificates,
-  app,
+function authenticatorOf({
+  settings,
+  source: { review },
+  metrics,
   log,
-  fileCheckMs,
 }: {
-  readonly certificates: Certificates;
-  readonly app: FastifyInstance;
+  readonly settings: ControllerSettings;
+  readonly source: Source;
+  readonly metrics: SelfMetrics;
   readonly log: Log;
-  readonly fileCheckMs: number;
-}): AsyncDisposable {
-  const closing = new AbortController();
-  const { server } = app;
-  const running = every({
-    periodMs: fileCheckMs,
-    signal: closing.signal,
-    tick: async () => {
-      if (server instanceof TlsServer) await certificates.refresh(server);
-    },
-    onError: (err) => log.error({ err }, 'Cannot look at the certificate files again'),
+}): Authenticator | undefined {
+  if (settings.auth === 'none') return undefined;
+  if (review === undefined) throw new Error('Cannot review tokens: there is no API server');
+  const reviewed = (result: ReviewResult) => metrics.reviewed(result);
+  return new Authenticator({
+    review,
+    serviceAccounts: settings['service-accounts'],
+    reviewed,
+    log,
   });
-  return {
-    async [Symbol.asyncDispose]() {
-      closing.abort();
-      await running;
-    },
-  };
 }
 
 function routesOf({

@@ -18,19 +18,19 @@ function documented(description: string): object {
   return { description, content: { 'application/problem+json': { schema: problemSchema } } };
 }
 
-/** What every page behind authentication may answer instead, for the OpenAPI document. */
+/** What a page behind authentication may answer instead, for the OpenAPI document. */
 export const PROBLEM_RESPONSES = {
   400: documented('The request is not as this document says'),
   401: documented('There is no token, or none that is accepted'),
   403: documented('The token is accepted, but may not ask this'),
-  429: documented('Too many requests; Retry-After says when to ask again'),
   503: documented('Not possible now; Retry-After says when to ask again'),
 } as const;
 
-export const BODY_PROBLEM_RESPONSES = {
+export const RESOLVE_PROBLEM_RESPONSES = {
   ...PROBLEM_RESPONSES,
   413: documented('Too many addresses or bytes; `addressesMax` or `bodyBytesMax` is the limit'),
   415: documented('Not JSON, or compressed in a way that is not known here'),
+  429: documented('Too many requests; Retry-After says when to ask again'),
 } as const;
 
 /** A request that is not served; its sender is told why, as RFC 9457 has it. */
@@ -62,12 +62,15 @@ export function tooLarge(cause: unknown): Problem {
   return new Problem(413, `The body has more than ${REQUEST_BYTES_MAX} bytes`, { members, cause });
 }
 
-/** Answers every error of the application, the framework's own included, with a problem. */
+/**
+ * Answers every error of the application, the framework's own included, with a problem. Logs those that
+ * nobody meant as an answer.
+ */
 export function answerProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
-    if (problem.statusCode >= 500 && problem.cause !== undefined) {
-      log.error({ err: problem.cause, method: request.method, url: request.url }, problem.message);
+    if (problem.statusCode >= 500 && error !== problem) {
+      log.error({ err: error, method: request.method, url: request.url }, problem.message);
     }
     return sendProblem(reply, problem);
   });

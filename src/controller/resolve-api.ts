@@ -13,20 +13,16 @@ import {
 import { requireNode, type Caller } from './authenticate.ts';
 import { decompress } from './compression.ts';
 import { entryOf } from './entry.ts';
-import { BODY_PROBLEM_RESPONSES, Problem } from './problem.ts';
+import { RESOLVE_PROBLEM_RESPONSES, Problem } from './problem.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { TokenBuckets } from './token-bucket.ts';
 
 /** Requests at a time; each holds its body twice at most, compressed and not. */
 const IN_FLIGHT_MAX = 64;
-const BUSY_RETRY_SECONDS = 1;
+const BUSY_RETRY_MS = 1000;
 const NOT_SYNCED_RETRY_SECONDS = 5;
-/**
- * An agent asks once a poll, which is a second or more, in as many requests as its addresses need: 32
- * for all that it may remember.
- */
-const NODE_REQUESTS_PER_SECOND = 4;
-const NODE_REQUESTS_BURST = 64;
+/** An agent remembers 131,072 addresses and asks one after the other about ADDRESSES_MAX of them. */
+const REQUESTS_FOR_ALL = 32;
 const NODES_MAX = 32_768;
 /** Those that were refused together must not come back together. */
 const RETRY_SPREAD_MS = 2000;
@@ -44,15 +40,24 @@ export interface ResolveApiOptions extends Knowledge {
   readonly callerOf: (request: FastifyRequest) => Caller | undefined;
 }
 
+/**
+ * What one node may ask. Within `nextPollMs` an agent asks about all that it remembers, and twice about
+ * what nobody owns; about what is new at each of its own polls, a second or more apart. All of it may
+ * come at once, and once more when a connection broke in between.
+ */
+export function nodeBudget(nextPollMs: number): {
+  readonly ratePerSecond: number;
+  readonly burst: number;
+} {
+  const burst = 2 * REQUESTS_FOR_ALL;
+  return { ratePerSecond: (1000 * burst) / nextPollMs + 2, burst };
+}
+
 /** POST /v1/resolve. */
 export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): void {
-  const { state, metrics, callerOf } = options;
+  const { state, metrics, callerOf, nextPollMs } = options;
   const epoch = randomUUID();
-  const buckets = new TokenBuckets({
-    ratePerSecond: NODE_REQUESTS_PER_SECOND,
-    burst: NODE_REQUESTS_BURST,
-    keysMax: NODES_MAX,
-  });
+  const buckets = new TokenBuckets({ ...nodeBudget(nextPollMs), keysMax: NODES_MAX });
   let inFlight = 0;
 
   app.removeAllContentTypeParsers();
@@ -69,22 +74,28 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
 
   app.addHook('onRequest', async (_request, { raw: response }) => {
     const startedMs = performance.now();
-    inFlight++;
     response.once('close', () => {
-      inFlight--;
       metrics.resolved({
         status: response.writableFinished ? response.statusCode : undefined,
         durationMs: performance.now() - startedMs,
       });
     });
-    if (inFlight > IN_FLIGHT_MAX) {
-      const headers = { 'retry-after': String(BUSY_RETRY_SECONDS) };
-      throw new Problem(429, `${IN_FLIGHT_MAX} requests are in flight`, { headers });
-    }
     if (!state().synced) {
       const headers = { 'retry-after': String(NOT_SYNCED_RETRY_SECONDS) };
       throw new Problem(503, 'The inventory is not complete yet', { headers });
     }
+  });
+
+  // After authentication: whoever waits for a review keeps nobody out who needs none.
+  app.addHook('preParsing', async (_request, { raw: response }, payload) => {
+    // Its sender went away meanwhile, and it closes no second time.
+    if (response.closed) return payload;
+    if (inFlight === IN_FLIGHT_MAX) {
+      throw tooMany(`${IN_FLIGHT_MAX} requests are in flight`, BUSY_RETRY_MS);
+    }
+    inFlight++;
+    response.once('close', () => inFlight--);
+    return payload;
   });
 
   app.post<{ Body: ResolveRequest; Reply: ResolveResponse }>(
@@ -93,7 +104,7 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
       schema: {
         summary: 'Who owns these addresses, and which of the known ones have another owner',
         body: resolveRequestSchema,
-        response: { 200: resolveResponseSchema, ...BODY_PROBLEM_RESPONSES },
+        response: { 200: resolveResponseSchema, ...RESOLVE_PROBLEM_RESPONSES },
       },
       // The answer is typed, and JSON.stringify() is faster; the schema is for the document.
       serializerCompiler: () => JSON.stringify,
@@ -103,9 +114,8 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
       requireNode(callerOf(request), node);
       const waitMs = buckets.take(node);
       if (waitMs > 0) {
-        const seconds = Math.ceil((waitMs + RETRY_SPREAD_MS * Math.random()) / 1000);
-        const headers = { 'retry-after': String(seconds) };
-        throw new Problem(429, `${node} has asked too often`, { headers });
+        metrics.throttled();
+        throw tooMany(`${node} has asked too often`, waitMs);
       }
       return answer(request.body, epoch, options);
     },
@@ -137,6 +147,11 @@ function answer(
     if (entry !== undefined) entries[address] = entry;
   }
   return { epoch, rev: inventory.revision, ...state(), entries, gone, reset, nextPollMs };
+}
+
+function tooMany(detail: string, waitMs: number): Problem {
+  const seconds = Math.ceil((waitMs + RETRY_SPREAD_MS * Math.random()) / 1000);
+  return new Problem(429, detail, { headers: { 'retry-after': String(seconds) } });
 }
 
 function parseJson(body: Buffer): unknown {

@@ -1,4 +1,4 @@
-import type { Counter, Histogram } from '@opentelemetry/api';
+import type { Counter, Histogram, UpDownCounter } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
@@ -27,6 +27,8 @@ export class SelfMetrics implements ReflectorObserver {
   readonly #provider: MeterProvider;
   readonly #requests: Counter;
   readonly #duration: Histogram;
+  readonly #throttled: Counter;
+  readonly #connections: UpDownCounter;
   readonly #reviews: Counter;
   readonly #events: Counter;
   readonly #lists: Counter;
@@ -59,6 +61,14 @@ export class SelfMetrics implements ReflectorObserver {
       description:
         'Duration of requests to resolve addresses, from their head to the last byte sent',
       advice: { explicitBucketBoundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10] },
+    });
+    this.#throttled = meter.createCounter('khan_controller_throttled_requests', {
+      unit: '{request}',
+      description: 'Requests to resolve addresses of a node that has asked too often',
+    });
+    this.#connections = meter.createUpDownCounter('khan_controller_connections', {
+      unit: '{connection}',
+      description: 'Connections of agents that are open',
     });
     meter
       .createObservableUpDownCounter('khan_controller_inventory_addresses', {
@@ -138,6 +148,19 @@ export class SelfMetrics implements ReflectorObserver {
     const result = status === undefined ? 'aborted' : (RESULT_OF_STATUS.get(status) ?? 'failure');
     this.#requests.add(1, { result });
     this.#duration.record(durationMs / 1000);
+  }
+
+  /** One of the requests was refused because its node has asked too often. */
+  throttled(): void {
+    this.#throttled.add(1);
+  }
+
+  connected(): void {
+    this.#connections.add(1);
+  }
+
+  disconnected(): void {
+    this.#connections.add(-1);
   }
 
   /** In the Prometheus text format. Unlike the exporter's own handler, it rejects when a collection fails. */

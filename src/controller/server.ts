@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import { fastify, type FastifyInstance } from 'fastify';
@@ -14,6 +15,8 @@ import type { SelfMetrics } from './self-metrics.ts';
 
 /** From the first byte of a request to its last. */
 const REQUEST_MS_MAX = 10_000;
+/** A request or an answer of which nothing moves, such as of a reader who has stopped reading. */
+const STALLED_MS_MAX = 30_000;
 /** Longer than the agents' poll interval, so that each keeps its connection. */
 const KEEP_ALIVE_MS = 75_000;
 /** An idle connection costs 72 KiB with TLS. */
@@ -38,10 +41,11 @@ export interface ServerOptions extends Knowledge {
 
 /** All that agents ask; it does not listen yet. */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { inventory, authenticator, tls, log, version } = options;
+  const { inventory, authenticator, tls, log, version, metrics } = options;
   const app: FastifyInstance = fastify({
     bodyLimit: REQUEST_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
+    connectionTimeout: STALLED_MS_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Who is told to go on elsewhere by `connection: close` still gets an answer.
     return503OnClosing: false,
@@ -50,12 +54,17 @@ export function createServer(options: ServerOptions): FastifyInstance {
     ...(tls !== undefined && {
       https: {
         ...tls,
+        handshakeTimeout: REQUEST_MS_MAX,
         requestCert: tls.ca !== undefined,
         rejectUnauthorized: tls.ca !== undefined,
       },
     }),
   });
   app.server.maxConnections = CONNECTIONS_MAX;
+  app.server.on('connection', (socket: Socket) => {
+    metrics.connected();
+    socket.once('close', () => metrics.disconnected());
+  });
   answerProblems(app, log);
   compressResponses(app);
   limitConnectionAge(app, { maxAgeMs: options.connectionAgeMsMax });
@@ -64,7 +73,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.decorateRequest(CALLER);
   app.register(async (scope) => {
     if (authenticator !== undefined) {
-      // After the limits of each page, and before the body is read.
+      // Only for pages that can be served now, and before the body is read.
       scope.addHook('preParsing', async (request, _reply, payload) => {
         const { authorization } = request.headers;
         request.setDecorator(CALLER, await authenticator.authenticate(authorization));

@@ -2,9 +2,9 @@ import { InventoryFile } from '../inventory/file.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { ReflectorObserver, ReflectorStatus } from '../cluster/reflector-observer.ts';
 import type { Review } from '../cluster/token-review.ts';
-import { every } from '../runtime/every.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ControllerSettings } from './config.ts';
+import { lookAgain } from './look-again.ts';
 
 /** Where the inventory comes from. */
 export interface Source extends AsyncDisposable {
@@ -48,19 +48,8 @@ async function followFile(
 ): Promise<AsyncDisposable> {
   const file = new InventoryFile({ path, inventory, log });
   await file.load();
-  const closing = new AbortController();
-  const following = every({
-    periodMs: fileCheckMs,
-    signal: closing.signal,
-    tick: () => file.refresh(),
-    onError: (err) => log.error({ err }, 'Cannot look at the inventory file again'),
-  });
-  return {
-    async [Symbol.asyncDispose]() {
-      closing.abort();
-      await following;
-    },
-  };
+  const refresh = () => file.refresh();
+  return lookAgain({ what: 'the inventory file', periodMs: fileCheckMs, refresh, log });
 }
 
 async function followCluster(

@@ -1,58 +1,120 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type ServerResponse,
-} from 'node:http';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { ClusterClient } from '../../src/cluster/cluster-client.ts';
 import { TokenReviewer } from '../../src/cluster/token-review.ts';
 import { kubeconfig } from '../builders/kubeconfig.ts';
-import { listening } from '../builders/listening.ts';
+import { KubeApi } from '../fakes/kube-api.ts';
 
-async function server(t: Test, listener: RequestListener) {
-  const http = createServer(listener);
-  const { url } = await listening(http);
-  t.teardown(() => {
-    http.closeAllConnections();
-    http.close();
+const AUDIENCE = 'khan-controller';
+const USERNAME = 'system:serviceaccount:khan:khan-agent';
+
+async function reviewing(t: Test) {
+  const api = await KubeApi.listen(t);
+  const text = kubeconfig({ server: `http://${api.host}` });
+  const clock = { nowMs: 0 };
+  const reviewer = new TokenReviewer({
+    client: ClusterClient.load({
+      kubeconfig: join(t.testdir({ kubeconfig: text }), 'kubeconfig'),
+    }),
+    audience: AUDIENCE,
+    now: () => clock.nowMs,
   });
-  const folder = t.testdir({ kubeconfig: kubeconfig({ server: url }) });
-  return ClusterClient.load({ kubeconfig: join(folder, 'kubeconfig') });
+  t.teardown(() => reviewer[Symbol.asyncDispose]());
+  /** What is made of a TokenReviewStatus. */
+  const judged = async (status: object) => {
+    const review = reviewer.review('a.b.c');
+    (await api.next()).json(201, { kind: 'TokenReview', status });
+    return review;
+  };
+  return { api, clock, judged, reviewer };
 }
 
-t.test('a token is accepted only for the audience that is asked about', async (t) => {
-  const answers = [
-    { authenticated: true, audiences: ['khan'], user: { username: 'agent' } },
-    { authenticated: true, audiences: ['other'], user: { username: 'agent' } },
-    { authenticated: true, user: { username: 'agent' } },
-    { error: 'expired' },
-    {},
-  ];
-  const asked: unknown[] = [];
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const review: any = await json(request);
-    asked.push(review.spec);
-    response.end(JSON.stringify({ status: answers.shift() }));
-  };
-  const client = await server(t, (request, response) => void answer(request, response));
-  await using reviewer = new TokenReviewer({ client, audience: 'khan' });
-  t.strictSame(await reviewer.review('a'), {
-    authenticated: true,
-    username: 'agent',
-    node: undefined,
+t.test('the API server is asked about the token and the audience', async (t) => {
+  const { api, reviewer } = await reviewing(t);
+  const review = reviewer.review('a.b.c');
+  const call = await api.next();
+  t.equal(`${call.method} ${call.path}`, 'POST /apis/authentication.k8s.io/v1/tokenreviews');
+  t.equal(call.headers['content-type'], 'application/json');
+  t.strictSame(await call.body(), {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenReview',
+    spec: { token: 'a.b.c', audiences: [AUDIENCE] },
   });
-  t.strictSame(asked, [{ token: 'a', audiences: ['khan'] }]);
-  t.match(await reviewer.review('a'), { authenticated: false, reason: /not for khan/ });
-  t.match(await reviewer.review('a'), { authenticated: false }, 'a server without audiences');
-  t.strictSame(await reviewer.review('a'), { authenticated: false, reason: 'expired' });
-  t.match(await reviewer.review('a'), { authenticated: false });
+  const extra = { 'authentication.kubernetes.io/node-name': ['node-a'] };
+  const user = { username: USERNAME, uid: '1', extra };
+  call.json(201, { status: { authenticated: true, user, audiences: [AUDIENCE] } });
+  t.strictSame(await review, { authenticated: true, username: USERNAME, node: 'node-a' });
 });
 
-t.test('an API server that does not review tokens is an error, not a refusal', async (t) => {
-  const client = await server(t, (_request, response) => response.writeHead(403).end('{}'));
-  await using reviewer = new TokenReviewer({ client, audience: 'khan' });
-  await t.rejects(reviewer.review('a'), { name: 'ApiError', message: /403/ });
+t.test('a token without a node claim has no node', async (t) => {
+  const { judged } = await reviewing(t);
+  const user = { username: USERNAME };
+  t.strictSame(await judged({ authenticated: true, user, audiences: ['x', AUDIENCE] }), {
+    authenticated: true,
+    username: USERNAME,
+    node: undefined,
+  });
+});
+
+t.test('a token is refused unless the API server says that it is for this audience', async (t) => {
+  const { judged } = await reviewing(t);
+  const user = { username: USERNAME };
+  const refused: readonly [status: object, reason: string | RegExp][] = [
+    [{}, /does not know the token/],
+    [{ authenticated: false, error: 'token has expired' }, 'token has expired'],
+    [{ user, audiences: [AUDIENCE] }, /does not know the token/],
+    [{ authenticated: 'true', user, audiences: [AUDIENCE] }, /does not know the token/],
+    [{ authenticated: true, user }, 'the token is not for khan-controller'],
+    [{ authenticated: true, user, audiences: [] }, 'the token is not for khan-controller'],
+    [{ authenticated: true, user, audiences: ['other'] }, 'the token is not for khan-controller'],
+  ];
+  for (const [status, reason] of refused) {
+    t.match(await judged(status), { authenticated: false, reason }, JSON.stringify(status));
+  }
+});
+
+t.test('an API server that cannot be asked is an error, not a refusal', async (t) => {
+  const { api, judged, reviewer } = await reviewing(t);
+  const failing = reviewer.review('a.b.c');
+  (await api.next()).refuse(500);
+  await t.rejects(failing, { name: 'ApiError', status: 500 });
+  const forbidden = reviewer.review('a.b.c');
+  (await api.next()).refuse(403);
+  await t.rejects(forbidden, { name: 'ApiError', status: 403 });
+  const cut = reviewer.review('a.b.c');
+  (await api.next()).reset();
+  await t.rejects(cut);
+  await api.stop();
+  await t.rejects(reviewer.review('a.b.c'), { code: 'ECONNREFUSED' });
+  await api.start();
+  t.match(await judged({ authenticated: false }), { authenticated: false }, 'it is asked again');
+});
+
+t.test('reviews share a connection, until its credentials are a minute old', async (t) => {
+  const { api, clock, judged } = await reviewing(t);
+  for (const [nowMs, connections] of [
+    [0, 1],
+    [60_000, 1],
+    [60_001, 2],
+    [120_001, 2],
+    [120_002, 3],
+  ] as const) {
+    clock.nowMs = nowMs;
+    await judged({});
+    t.equal(api.connections, connections, `${nowMs} ms`);
+  }
+});
+
+t.test('closed, it lets nobody wait and leaves nothing open', async (t) => {
+  const { api, reviewer } = await reviewing(t);
+  const review = reviewer.review('a.b.c');
+  const call = await api.next();
+  await Promise.all([
+    t.rejects(review, { name: 'AbortError' }),
+    reviewer[Symbol.asyncDispose](),
+    call.gone(),
+  ]);
+  await api.idle();
+  await t.rejects(reviewer.review('a.b.c'), { name: 'AbortError' });
+  t.equal(api.unseen, 0);
 });

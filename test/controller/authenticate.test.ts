@@ -5,6 +5,7 @@ import {
   type ReviewResult,
 } from '../../src/controller/authenticate.ts';
 import type { Review } from '../../src/cluster/token-review.ts';
+import { capturedLog } from '../fakes/captured-log.ts';
 
 const AGENT = 'system:serviceaccount:khan:khan-agent';
 const ACCEPTED: Review = { authenticated: true, username: AGENT, node: 'node-a' };
@@ -17,21 +18,27 @@ function jwt(claims: object): string {
   return `header.${payload}.signature`;
 }
 
-function authenticator(answer: () => Review | Promise<Review>) {
+function authenticator(
+  answer: () => Review | Promise<Review>,
+  options: { readonly tokensMax?: number } = {},
+) {
   const clock = { nowMs: 1_000_000 };
   const asked: string[] = [];
   const results: ReviewResult[] = [];
+  const { log, lines } = capturedLog();
   const subject = new Authenticator({
+    ...options,
     review: async (token) => {
       asked.push(token);
       return answer();
     },
     serviceAccounts: ['khan/khan-agent'],
     reviewed: (result) => results.push(result),
+    log,
     now: () => clock.nowMs,
   });
   const ask = async (token: string) => subject.authenticate(`Bearer ${token}`);
-  return { asked, ask, clock, results, subject };
+  return { asked, ask, clock, lines, results, subject };
 }
 
 t.test(
@@ -155,3 +162,50 @@ t.test('of many tokens that nobody knows, few are under review at a time', async
   t.equal(codes.filter((code) => code === 401).length, 64);
   t.equal(codes.filter((code) => code === 503).length, 36);
 });
+
+t.test('while the API server does not answer, few wait for it, and the others go on', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<Review>();
+  let isHanging = false;
+  const { ask, clock } = authenticator(() => (isHanging ? promise : ACCEPTED));
+  const tokens = Array.from({ length: 100 }, (_, number) => `token-${number}`);
+  for (const token of tokens) await ask(token);
+  isHanging = true;
+  clock.nowMs += 6 * MINUTE_MS;
+  let answered = 0;
+  const all = tokens.map(async (token) => {
+    await ask(token);
+    answered++;
+  });
+  await Promise.all(all.slice(64));
+  t.equal(answered, 36);
+  resolve(ACCEPTED);
+  await Promise.all(all);
+});
+
+t.test('that tokens cannot be reviewed is said once, and so is that they can again', async (t) => {
+  let isAway = true;
+  const { ask, lines } = authenticator(() => {
+    if (isAway) throw new Error('ECONNREFUSED');
+    return ACCEPTED;
+  });
+  for (const token of ['a-secret', 'b-secret']) {
+    await t.rejects(ask(token), { name: 'Problem', statusCode: 503 });
+  }
+  isAway = false;
+  for (const token of ['a-secret', 'b-secret']) await ask(token);
+  t.match(lines, [
+    { level: 50, msg: /^Cannot review tokens/, err: { message: 'ECONNREFUSED' } },
+    { level: 30, msg: 'Tokens are reviewed again' },
+  ]);
+  t.equal(lines.length, 2);
+  t.notMatch(JSON.stringify(lines), 'secret');
+});
+
+t.test(
+  'of more tokens than can be remembered, the one unused for longest is reviewed anew',
+  async (t) => {
+    const { ask, asked } = authenticator(() => ACCEPTED, { tokensMax: 2 });
+    for (const token of ['a', 'b', 'a', 'c', 'a', 'b']) await ask(token);
+    t.strictSame(asked, ['a', 'b', 'c', 'b']);
+  },
+);

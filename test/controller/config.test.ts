@@ -41,6 +41,11 @@ t.test('what has no effect is a fault', async (t) => {
   t.strictSame(faultsOf(...open, '--tls-client-ca-file', 'ca.crt'), [
     '--tls-client-ca-file: --tls off asks for no certificates',
   ]);
+  t.strictSame(faultsOf(...open, ...TLS, '--service-accounts', 'khan/khan-agent'), [
+    '--tls-cert-file: --tls off shows no certificate',
+    '--tls-key-file: --tls off shows no certificate',
+    '--service-accounts: --auth none asks nobody who they are',
+  ]);
   t.strictSame(faultsOf(...open, '--kube-context', 'prod'), [
     '--kube-context: missing --kubeconfig, which has the contexts',
   ]);

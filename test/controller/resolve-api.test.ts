@@ -217,7 +217,7 @@ t.test('more than 64 requests at a time are answered 429 with Retry-After', asyn
     begun.push(socket);
   }
   const refused = await post('{"node": "node-a"}');
-  t.equal(refused.headers.get('retry-after'), '1');
+  t.match(refused.headers.get('retry-after'), /^[123]$/);
   await problem(t, refused, 429);
 
   begun[0]?.write('{"node": "node-a"}');

@@ -1,21 +1,17 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import * as https from 'node:https';
-import { join } from 'node:path';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Ajv2020, type AnySchema } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
+import type { Review } from '../../src/cluster/token-review.ts';
 import { Authenticator } from '../../src/controller/authenticate.ts';
-import { controllerSettings } from '../../src/controller/config.ts';
-import { startController } from '../../src/controller/controller.ts';
 import type { ServerOptions } from '../../src/controller/server.ts';
 import { Inventory, RANK } from '../../src/inventory/inventory.ts';
-import { readSettings } from '../../src/runtime/settings.ts';
-import { certificate } from '../builders/certificate.ts';
 import { controllerServer } from '../builders/controller-server.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 
 const AGENT = 'system:serviceaccount:khan:khan-agent';
+const ACCEPTED: Review = { authenticated: true, username: AGENT, node: 'node-a' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 async function server(t: Test, options: Partial<ServerOptions> = {}) {
@@ -37,12 +33,13 @@ async function server(t: Test, options: Partial<ServerOptions> = {}) {
 }
 
 /** Knows two tokens: `agent` of a pod on node-a, and `other` of another ServiceAccount. */
-function authenticator(): Authenticator {
+function authenticator({ log } = capturedLog()): Authenticator {
   return new Authenticator({
+    log,
     serviceAccounts: ['khan/khan-agent'],
     review: async (token) => {
       if (token === 'away') throw new Error('ECONNREFUSED');
-      if (token === 'agent') return { authenticated: true, username: AGENT, node: 'node-a' };
+      if (token === 'agent') return ACCEPTED;
       if (token === 'other') return { authenticated: true, username: 'other', node: undefined };
       return { authenticated: false, reason: 'invalid bearer token' };
     },
@@ -75,7 +72,7 @@ t.test('only known callers are answered, and only for their own node', async (t)
 });
 
 t.test('a node that asks without a pause is told when to come back; others are not', async (t) => {
-  const { resolve } = await server(t);
+  const { metrics, resolve } = await server(t);
   const statuses = await Promise.all(
     Array.from({ length: 60 }, async () => (await resolve({ node: 'node-a' })).status),
   );
@@ -87,7 +84,55 @@ t.test('a node that asks without a pause is told when to come back; others are n
   while (refused.status === 200) refused = await resolve({ node: 'node-a' });
   t.equal(refused.status, 429);
   t.match(refused.headers.get('retry-after'), /^[123]$/);
+  t.match(await metrics.render(), 'khan_controller_throttled_requests_total 1\n');
   t.equal((await resolve({ node: 'node-b' })).status, 200);
+});
+
+t.test('who went away while a token was under review takes no place from others', async (t) => {
+  const { promise: hanging, resolve: answer } = Promise.withResolvers<Review>();
+  let asked = 0;
+  const { app, origin, resolve } = await server(t, {
+    authenticator: new Authenticator({
+      log: capturedLog().log,
+      serviceAccounts: ['khan/khan-agent'],
+      review: (token) => {
+        asked++;
+        return token === 'agent' ? Promise.resolve(ACCEPTED) : hanging;
+      },
+    }),
+  });
+  t.equal((await resolve({ node: 'node-a' }, bearer('agent'))).status, 200);
+  const gone: Promise<unknown>[] = [];
+  app.server.on('request', (_request, response) => gone.push(once(response, 'close')));
+  const leave = new AbortController();
+  const begun = Array.from({ length: 64 }, async (_, at) =>
+    fetch(`${origin}/v1/resolve`, {
+      method: 'POST',
+      headers: { ...JSON_TYPE, ...bearer(`new-${at}`) },
+      body: '{"node": "node-a"}',
+      signal: leave.signal,
+    }),
+  );
+  while (asked < 1 + begun.length) await delay(1);
+  t.equal((await resolve({ node: 'node-a' }, bearer('agent'))).status, 200, 'known');
+  leave.abort();
+  await Promise.allSettled([...begun, ...gone]);
+  answer(ACCEPTED);
+  t.equal((await resolve({ node: 'node-a' }, bearer('agent'))).status, 200, 'all 64 are free');
+});
+
+t.test('the metrics tell how many connections are open', async (t) => {
+  const { app, metrics, origin } = await server(t);
+  const connections = async () =>
+    /^khan_controller_connections(?:\{.*\})? (\d+)$/m.exec(await metrics.render())?.[1];
+  const { hostname, port } = new URL(origin);
+  const sockets = [connect(Number(port), hostname), connect(Number(port), hostname)];
+  const [first] = await once(app.server, 'connection');
+  await once(app.server, 'connection');
+  t.equal(await connections(), '2');
+  sockets.forEach((socket) => socket.destroy());
+  if (!first.destroyed) await once(first, 'close');
+  while ((await connections()) !== '0') await delay(1);
 });
 
 function held(name: string, startedAtMs: number) {
@@ -222,6 +267,11 @@ t.test('the OpenAPI document describes what the server answers', async (t) => {
   const known = bearer('agent');
   const get = async (query: string, headers = {}) =>
     fetch(`${origin}/v1/inventory${query}`, { headers });
+  const untilTooOften = async () => {
+    let response = await resolve({ node: 'node-a' }, known);
+    while (response.ok) response = await resolve({ node: 'node-a' }, known);
+    return response;
+  };
   const raw = async (headers: Record<string, string>, body: string) =>
     fetch(`${origin}/v1/resolve`, { method: 'POST', headers: { ...known, ...headers }, body });
   const answers: readonly (readonly [path: string, method: string, response: Response])[] = [
@@ -236,6 +286,8 @@ t.test('the OpenAPI document describes what the server answers', async (t) => {
     ['/v1/inventory', 'get', await get('?limit=0', known)],
     ['/v1/inventory', 'get', await get('')],
     ['/v1/inventory', 'get', await get('', bearer('other'))],
+    ['/v1/inventory', 'get', await get('', bearer('away'))],
+    ['/v1/resolve', 'post', await untilTooOften()],
   ];
   for (const [path, method, response] of answers) {
     const documented = document.paths[path][method].responses[response.status];
@@ -245,69 +297,11 @@ t.test('the OpenAPI document describes what the server answers', async (t) => {
     const validate = ajv.compile(schema);
     t.ok(validate(await response.json()), `${what}: ${ajv.errorsText(validate.errors)}`);
   }
-  t.strictSame(
-    [...new Set(answers.map(([, , { status }]) => status))].toSorted((a, b) => a - b),
-    [200, 400, 401, 403, 413, 415, 503],
-  );
-});
-
-/** Status of a GET, and the connection it came over. */
-async function getOver(url: string, options: https.RequestOptions) {
-  const request = https.get(url, { agent: false, ...options });
-  const [response] = await once(request, 'response');
-  const cert = response.socket.getPeerCertificate();
-  response.resume();
-  await once(response, 'end');
-  return { status: Number(response.statusCode), fingerprint: String(cert.fingerprint256) };
-}
-
-t.test('certificates are taken from files, and again when they change', async (t) => {
-  const first = await certificate({ addresses: ['127.0.0.1'] });
-  const second = await certificate({ addresses: ['127.0.0.1'] });
-  const folder = t.testdir({ 'a.crt': first.cert, 'a.key': first.key, 'i.yaml': '' });
-  const file = (name: string) => join(folder, name);
-  const argv = ['--source', 'file', '--inventory-file', file('i.yaml'), '--auth', 'none'];
-  argv.push('--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0');
-  const tls = ['--tls-cert-file', file('a.crt'), '--tls-key-file', file('a.key')];
-  const settings = readSettings(controllerSettings, [...argv, ...tls], {});
-  const { log, lines } = capturedLog();
-  await using controller = await startController({ settings, version: '0', log, fileCheckMs: 10 });
-  const url = `${controller.url}/openapi.json`;
-  const before = await getOver(url, { ca: first.cert });
-  t.equal(before.status, 200);
-  await t.rejects(getOver(url, { ca: second.cert }), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
-  await t.rejects(getOver(url, { ca: first.cert, maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' }));
-
-  await writeFile(file('a.crt'), 'broken');
-  while (!lines.some(({ msg }) => msg.startsWith('Cannot use the certificate'))) await delay(10);
-  const still = await getOver(url, { ca: first.cert });
-  t.equal(still.fingerprint, before.fingerprint, 'the last one stays');
-  await writeFile(file('a.key'), second.key);
-  await writeFile(file('a.crt'), second.cert);
-  while (!lines.some(({ msg }) => msg === 'Certificate read again')) await delay(10);
-  t.not((await getOver(url, { ca: second.cert })).fingerprint, before.fingerprint);
-});
-
-t.test('a client CA lets in only those whose certificate it has signed', async (t) => {
-  const own = await certificate({ addresses: ['127.0.0.1'] });
-  const client = await certificate({ addresses: ['127.0.0.1'] });
-  const stranger = await certificate({ addresses: ['127.0.0.1'] });
-  const tls = { cert: own.cert, key: own.key, ca: client.cert };
-  const { origin } = await server(t, { tls });
-  const url = `${origin}/openapi.json`;
-  t.equal((await getOver(url, { ca: own.cert, ...client, cert: client.cert })).status, 200);
-  await t.rejects(getOver(url, { ca: own.cert }));
-  await t.rejects(getOver(url, { ca: own.cert, cert: stranger.cert, key: stranger.key }));
-});
-
-t.test('a certificate that cannot be used ends the start with one clear error', async (t) => {
-  const { cert } = await certificate({ addresses: ['127.0.0.1'] });
-  const folder = t.testdir({ 'a.crt': cert, 'a.key': 'none', 'i.yaml': '' });
-  const argv = ['--source', 'file', '--inventory-file', join(folder, 'i.yaml'), '--auth', 'none'];
-  const tls = ['--tls-cert-file', join(folder, 'a.crt'), '--tls-key-file', join(folder, 'a.key')];
-  const settings = readSettings(controllerSettings, [...argv, ...tls], {});
-  await t.rejects(startController({ settings, version: '0', log: capturedLog().log }), {
-    exitCode: 1,
-    message: /^Cannot use the certificate .*a\.crt with the key .*a\.key: /,
-  });
+  for (const [path, methods] of Object.entries<any>(document.paths)) {
+    for (const [method, { responses }] of Object.entries<any>(methods)) {
+      const seen = answers.filter((each) => each[0] === path && each[1] === method);
+      const statuses = seen.map(([, , response]) => String(response.status));
+      t.strictSame([...new Set(statuses)].toSorted(), Object.keys(responses), `all of ${path}`);
+    }
+  }
 });
