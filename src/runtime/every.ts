@@ -2,6 +2,8 @@ import { setTimeout as delayUntil } from 'node:timers/promises';
 
 interface Options {
   readonly periodMs: number;
+  /** Between the first two ticks, at most `periodMs`: moves the grid. */
+  readonly firstPeriodMs?: number;
   readonly signal: AbortSignal;
   readonly tick: (signal: AbortSignal) => Promise<void>;
   /** Gets what a tick threw, unless it threw because of the signal. What this throws ends it all. */
@@ -21,6 +23,7 @@ interface Options {
  */
 export async function every({
   periodMs,
+  firstPeriodMs = periodMs,
   signal,
   tick,
   onError,
@@ -28,7 +31,7 @@ export async function every({
   now = monotonicMs,
   delay = abortableDelay,
 }: Options): Promise<void> {
-  const beganMs = now();
+  const gridMs = now() - periodMs + firstPeriodMs;
   let beat = 0;
   while (!signal.aborted) {
     pulse?.beat();
@@ -37,9 +40,9 @@ export async function every({
     } catch (error) {
       if (!isAbort(error, signal)) onError(error);
     }
-    beat = Math.max(beat + 1, Math.ceil((now() - beganMs) / periodMs));
+    beat = Math.max(beat + 1, Math.ceil((now() - gridMs) / periodMs));
     try {
-      await delay(Math.max(0, beganMs + beat * periodMs - now()), signal);
+      await delay(Math.max(0, gridMs + beat * periodMs - now()), signal);
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
     }

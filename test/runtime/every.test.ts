@@ -7,6 +7,7 @@ const PERIOD_MS = 100;
 interface Run {
   /** How long each tick takes; the signal aborts at the end of the last one. */
   readonly tickMs: readonly number[];
+  readonly firstPeriodMs?: number;
   readonly tick?: (index: number) => void;
   readonly onError?: (error: unknown) => void;
 }
@@ -16,12 +17,18 @@ function rethrow(error: unknown): never {
 }
 
 /** A clock that only ticks and delays move; resolves to when each tick began. */
-async function run({ tickMs, tick, onError = () => {} }: Run): Promise<number[]> {
+async function run({
+  tickMs,
+  firstPeriodMs = PERIOD_MS,
+  tick,
+  onError = () => {},
+}: Run): Promise<number[]> {
   const controller = new AbortController();
   const beganMs: number[] = [];
   let nowMs = 5000;
   await every({
     periodMs: PERIOD_MS,
+    firstPeriodMs,
     signal: controller.signal,
     tick: async () => {
       const index = beganMs.length;
@@ -41,6 +48,12 @@ async function run({ tickMs, tick, onError = () => {} }: Run): Promise<number[]>
 
 t.test('every() ticks at once and then on a grid, however long a tick takes', async (t) => {
   t.strictSame(await run({ tickMs: [30, 0, 99, 70] }), [0, 100, 200, 300]);
+});
+
+t.test('every() may begin in the middle of a period of its grid', async (t) => {
+  t.strictSame(await run({ tickMs: [30, 0, 99, 0], firstPeriodMs: 40 }), [0, 40, 140, 240]);
+  t.strictSame(await run({ tickMs: [41, 0, 0], firstPeriodMs: 40 }), [0, 140, 240], 'an overrun');
+  t.strictSame(await run({ tickMs: [0, 0, 0], firstPeriodMs: 0 }), [0, 0, 100]);
 });
 
 t.test('every() skips the beats that an overrunning tick has missed', async (t) => {
