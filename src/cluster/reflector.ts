@@ -148,9 +148,11 @@ export class Reflector<Kept> {
     let resourceVersion: string | undefined;
     this.#mirror.beginList();
     for await (const page of listPages(connection, path, this.#selectors(), { signal })) {
-      signal.throwIfAborted();
       this.#heard();
-      for (const object of page.items) this.#mirror.put(object);
+      for (const object of page.items) {
+        signal.throwIfAborted();
+        this.#mirror.put(object);
+      }
       ({ resourceVersion } = page);
     }
     signal.throwIfAborted();

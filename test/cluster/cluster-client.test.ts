@@ -204,7 +204,7 @@ for (const [protocol, create] of [
     );
     const client = ClusterClient.load({
       kubeconfig: join(folder, 'kubeconfig'),
-      limits: { silenceMsMax: 200 },
+      limits: { silenceMsMax: 500 },
     });
     const connection = await client.connect({ signal });
     for (let page = 0; page < 10; page++) {

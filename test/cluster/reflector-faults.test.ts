@@ -84,7 +84,7 @@ t.test('a server that is gone is found again when it is back', async (t) => {
 });
 
 t.test('a watch that falls silent is made anew', async (t) => {
-  const { api, stream, until } = await watching(t, { silenceMsMax: 50 });
+  const { api, stream, until } = await watching(t, { silenceMsMax: 500 });
   await until('interrupted silent');
   await stream.gone();
   const again = await api.next();
@@ -93,7 +93,7 @@ t.test('a watch that falls silent is made anew', async (t) => {
 
 t.test('a request that is never answered is made anew', async (t) => {
   const api = await KubeApi.listen(t);
-  const { until } = reflect(t, api, { headersMsMax: 50 });
+  const { until } = reflect(t, api, { headersMsMax: 500 });
   const stream = await api.next();
   await until('interrupted silent');
   await stream.gone();

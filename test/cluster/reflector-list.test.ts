@@ -1,6 +1,14 @@
 import t from 'tap';
 import { reflect, thing } from '../builders/reflection.ts';
-import { added, deleted, failure, KubeApi, listEnd, modified } from '../fakes/kube-api.ts';
+import {
+  added,
+  bookmark,
+  deleted,
+  failure,
+  KubeApi,
+  listEnd,
+  modified,
+} from '../fakes/kube-api.ts';
 
 t.test('a watch-list streams objects into the sink before it is whole', async (t) => {
   const api = await KubeApi.listen(t);
@@ -60,9 +68,10 @@ for (const status of [400, 422]) {
 
 t.test('a server that never ends the initial events is read in pages', async (t) => {
   const api = await KubeApi.listen(t);
-  const { until } = reflect(t, api, { initialEventsMsMax: 20 });
+  const { until } = reflect(t, api, { initialEventsMsMax: 1000 });
   const stream = await api.next();
   stream.send(added(thing('a')));
+  await until('put a-uid');
   await stream.gone();
   const list = await api.next();
   t.equal(list.query['limit'], '500');
@@ -133,6 +142,20 @@ t.test('a watch-list that ends before it is whole is begun anew', async (t) => {
   await until('listed stream start');
 });
 
+t.test('a bookmark within a watch-list is not its end', async (t) => {
+  const api = await KubeApi.listen(t);
+  const { reflector, told, until } = reflect(t, api);
+  const stream = await api.next();
+  stream.send(added(thing('a')), bookmark('5'), added(thing('b')));
+  await until('put b-uid');
+  t.notOk(reflector.status.synced);
+  stream.reset();
+  const again = await api.next();
+  t.equal(again.query['sendInitialEvents'], 'true', 'it cannot be resumed from there');
+  t.notOk('resourceVersion' in again.query);
+  t.notOk(told.some((line) => line.startsWith('listed')));
+});
+
 t.test('an object deleted while the list is on its way is not brought back', async (t) => {
   const api = await KubeApi.listen(t);
   const { objects, until } = reflect(t, api);
@@ -179,6 +202,22 @@ t.test('the first field selector that the server does not refuse is used', async
   t.match(list.query, { fieldSelector: 'phase!=Failed', labelSelector: /notin/ });
   list.page('7', []);
   t.equal((await api.next()).query['fieldSelector'], 'phase!=Failed', 'in the watch as well');
+});
+
+t.test('a selector refused in a watch has all objects read anew with the next one', async (t) => {
+  const api = await KubeApi.listen(t);
+  const { objects, until } = reflect(t, api, { fieldSelectors: ['a=b', ''] });
+  const stream = await api.next();
+  stream.send(added(thing('a')), listEnd('7'));
+  await until('listed stream start');
+  stream.end();
+  (await api.next()).refuse(400);
+  const list = await api.next();
+  t.notOk('fieldSelector' in list.query);
+  t.notOk('resourceVersion' in list.query, 'what was not selected before has no event to come');
+  list.send(added(thing('a')), added(thing('b')), listEnd('9'));
+  await until('listed stream refused');
+  t.strictSame([...objects.keys()], ['a-uid', 'b-uid']);
 });
 
 t.test('the last field selector is kept even if it is refused', async (t) => {

@@ -95,17 +95,38 @@ t.test('stopped together with an answer, it takes nothing of it', async (t) => {
   await staysStill(t, api, reflection);
 });
 
-t.test('stopped by its own sink, it takes no more of what has arrived', async (t) => {
+t.test('stopped together with a page, it takes nothing of it', async (t) => {
   const api = await KubeApi.listen(t);
-  const stopping = Promise.withResolvers<void>();
-  const reflection: Reflection = reflect(t, api, {
-    put: () => void reflection.stop().then(stopping.resolve),
-  });
-  (await api.next()).send(added(thing('a')), added(thing('b')), listEnd('7'));
-  await stopping.promise;
-  t.strictSame(reflection.told, ['event ADDED', 'put a-uid']);
+  const reflection = reflect(t, api);
+  (await api.next()).refuse(422);
+  (await api.next()).page('7', [thing('a')]);
+  await reflection.stop();
+  t.strictSame(reflection.told, []);
   await staysStill(t, api, reflection);
 });
+
+for (const how of ['a stream', 'pages']) {
+  t.test(`stopped by its own sink, it takes no more of what has arrived in ${how}`, async (t) => {
+    const api = await KubeApi.listen(t);
+    const stopping = Promise.withResolvers<void>();
+    const reflection: Reflection = reflect(t, api, {
+      put: () => void reflection.stop().then(stopping.resolve),
+    });
+    const call = await api.next();
+    if (how === 'a stream') {
+      call.send(added(thing('a')), added(thing('b')), listEnd('7'));
+    } else {
+      call.refuse(422);
+      (await api.next()).page('7', [thing('a'), thing('b')]);
+    }
+    await stopping.promise;
+    t.strictSame(
+      reflection.told.filter((line) => !line.startsWith('event')),
+      ['put a-uid'],
+    );
+    await staysStill(t, api, reflection);
+  });
+}
 
 t.test('stopped while it waits to try again, it does not try again', async (t) => {
   const api = await KubeApi.listen(t);

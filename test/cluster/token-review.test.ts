@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ClusterClient } from '../../src/cluster/cluster-client.ts';
@@ -8,9 +9,9 @@ import { KubeApi } from '../fakes/kube-api.ts';
 const AUDIENCE = 'khan-controller';
 const USERNAME = 'system:serviceaccount:khan:khan-agent';
 
-async function reviewing(t: Test) {
+async function reviewing(t: Test, user: object = {}) {
   const api = await KubeApi.listen(t);
-  const text = kubeconfig({ server: `http://${api.host}` });
+  const text = kubeconfig({ server: `http://${api.host}`, user });
   const clock = { nowMs: 0 };
   const reviewer = new TokenReviewer({
     client: ClusterClient.load({
@@ -88,6 +89,15 @@ t.test('an API server that cannot be asked is an error, not a refusal', async (t
   await t.rejects(reviewer.review('a.b.c'), { code: 'ECONNREFUSED' });
   await api.start();
   t.match(await judged({ authenticated: false }), { authenticated: false }, 'it is asked again');
+});
+
+t.test('credentials that cannot be had are asked for again with the next review', async (t) => {
+  const tokenFile = join(t.testdirName, 'token');
+  const provider = { name: 'tokenFile', config: { tokenFile } };
+  const { judged, reviewer } = await reviewing(t, { 'auth-provider': provider });
+  await t.rejects(reviewer.review('a.b.c'), /Cannot get credentials/);
+  await writeFile(tokenFile, 'late');
+  t.match(await judged({}), { authenticated: false });
 });
 
 t.test('reviews share a connection, until its credentials are a minute old', async (t) => {

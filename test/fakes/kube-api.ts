@@ -161,9 +161,12 @@ export class KubeApi {
     return this.#calls.length;
   }
 
-  /** Resolves when no connection is open. */
+  /** Resolves when no connection is open, however they end. */
   async idle(): Promise<void> {
-    for (const socket of this.#sockets) if (!socket.destroyed) await once(socket, 'close');
+    const open = [...this.#sockets].filter(({ destroyed }) => !destroyed);
+    await Promise.all(
+      open.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()))),
+    );
   }
 
   /** As when its process ends; returns once nothing listens there any more. */
