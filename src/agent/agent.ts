@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Meter } from '@opentelemetry/api';
 import { Ledger } from '../connections/ledger.ts';
 import { every, Pulse } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
@@ -10,6 +11,7 @@ import { startTelemetry } from '../telemetry/meter-provider.ts';
 import { OriginalPage } from '../telemetry/original-page.ts';
 import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
+import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { SelfMetrics } from '../telemetry/self-metrics.ts';
 import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
@@ -69,10 +71,10 @@ export function createAgent(
   otel: OtelSettings,
 ): Agent {
   const { settings, version, log } = options;
+  checkSettings(settings);
   const nodeName = settings['node-name'];
   const resources = new AsyncDisposableStack();
   const snapshots = resources.use(new SnapshotSource({ netns: settings.netns }));
-  const names = namesFrom(settings, { resources, log });
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({ producer, pollIntervalMs: settings['poll-interval'], log });
   const telemetry = startTelemetry({
@@ -85,6 +87,8 @@ export function createAgent(
     log,
   });
   resources.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
+  const { meter } = telemetry;
+  const names = namesFrom(settings, { resources, meter, log });
   const cycle = new Cycle({
     snapshots,
     names,
@@ -97,7 +101,7 @@ export function createAgent(
       describeOverflow: (primary) => overflowAttributes(nodeName, primary),
     }),
     producer,
-    metrics: new SelfMetrics(telemetry.meter),
+    metrics: new SelfMetrics(meter),
     log,
   });
   return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
@@ -105,19 +109,29 @@ export function createAgent(
 
 function namesFrom(
   settings: AgentSettings,
-  { resources, log }: { readonly resources: AsyncDisposableStack; readonly log: Log },
+  {
+    resources,
+    meter,
+    log,
+  }: { readonly resources: AsyncDisposableStack; readonly meter: Meter; readonly log: Log },
 ): Names {
-  checkSettings(settings);
   const { 'inventory-file': path, 'controller-url': url, 'node-name': nodeName } = settings;
-  const credentials = {
-    token: settings['controller-token-file'],
-    ca: settings['controller-ca-file'],
-    cert: settings['controller-cert-file'],
-    key: settings['controller-key-file'],
-  };
-  if (path !== undefined) return new FileNames({ path, log });
+  if (path !== undefined) {
+    const names = new FileNames({ path, log });
+    observeMapping(meter, () => names.mapping);
+    return names;
+  }
   if (url !== undefined) {
-    return resources.use(new ControllerNames({ url, credentials, nodeName, log }));
+    const credentials = {
+      token: settings['controller-token-file'],
+      ca: settings['controller-ca-file'],
+      cert: settings['controller-cert-file'],
+      key: settings['controller-key-file'],
+    };
+    const observer = new QuestionMetrics(meter);
+    const names = new ControllerNames({ url, credentials, nodeName, log, observer });
+    observeMapping(meter, () => names.mapping);
+    return resources.use(names);
   }
   return NO_NAMES;
 }
@@ -139,6 +153,9 @@ async function serve(
   signal.addEventListener('abort', () => void server[Symbol.asyncDispose](), { once: true });
   await every({
     periodMs,
+    // One rollout starts thousands of agents, each with a question at once, for a name that comes late
+    // makes two series; from then on their polls, and so their questions, are spread over the period.
+    firstPeriodMs: periodMs * Math.random(),
     signal,
     pulse,
     tick: (tickSignal) => agent.cycle.tick(tickSignal),

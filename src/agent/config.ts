@@ -84,10 +84,14 @@ export function checkSettings(settings: AgentSettings): void {
   if (given('inventory-file') && given('controller-url')) {
     faults.push('--inventory-file and --controller-url: only one of them');
   }
+  const isClearText = /^http:/i.test(settings['controller-url'] ?? '');
   for (const name of ['token', 'ca', 'cert', 'key'] as const) {
     const setting = `controller-${name}-file` as const;
-    if (given(setting) && !given('controller-url')) {
+    if (!given(setting)) continue;
+    if (!given('controller-url')) {
       faults.push(`--${setting}: missing --controller-url, whom it is for`);
+    } else if (isClearText && name !== 'token') {
+      faults.push(`--${setting}: --controller-url is not an https URL`);
     }
   }
   if (given('controller-cert-file') !== given('controller-key-file')) {

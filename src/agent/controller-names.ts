@@ -1,15 +1,22 @@
-import type { Identity } from '../inventory/identity.ts';
+import type { Identity, Takeover } from '../inventory/identity.ts';
 import { ADDRESSES_MAX } from '../inventory/wire.ts';
 import type { Log } from '../runtime/log.ts';
+import type { Mapping, UnansweredReason } from '../telemetry/mapping-metrics.ts';
 import type { CredentialFiles } from './credentials.ts';
 import { KnownAddresses } from './known-addresses.ts';
-import { countUnresolved, type Mapping, type Names } from './names.ts';
-import { Refusal, ResolveClient } from './resolve-client.ts';
+import { countUnresolved, type Names } from './names.ts';
+import { ResolveClient, Unanswered } from './resolve-client.ts';
 
 const BACKOFF_MS_MIN = 1000;
 const BACKOFF_MS_MAX = 60_000;
 /** Without an answer for so long, who had a pod's address then may not have it now. */
 const POD_MS_MAX = 3_600_000;
+
+/** Is told what became of each question. */
+export interface QuestionObserver {
+  answered(durationMs: number): void;
+  unanswered(reason: UnansweredReason): void;
+}
 
 export interface ControllerNamesOptions {
   /** Of the controller, without a path. */
@@ -17,6 +24,7 @@ export interface ControllerNamesOptions {
   readonly credentials?: CredentialFiles;
   readonly nodeName: string;
   readonly log: Log;
+  readonly observer: QuestionObserver;
   /** Beyond it, the addresses not asked for lately are forgotten first. */
   readonly addressesMax?: number;
   /** Milliseconds since the epoch, on a clock that does not step. */
@@ -30,6 +38,7 @@ export class ControllerNames implements Names, AsyncDisposable {
   readonly #url: string;
   readonly #nodeName: string;
   readonly #log: Log;
+  readonly #observer: QuestionObserver;
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #client: ResolveClient;
@@ -38,8 +47,9 @@ export class ControllerNames implements Names, AsyncDisposable {
   /** Of the last resolve(). */
   #addresses: readonly string[] = [];
   #running: Promise<void> | undefined;
+  /** Of one question; less once a controller has said that it was too many. */
+  #questionAddressesMax = ADDRESSES_MAX;
   #isStale = false;
-  #failures = 0;
   #failuresInRow = 0;
   #lastAnswerMs: number | undefined;
   #backoffUntilMs = 0;
@@ -49,6 +59,7 @@ export class ControllerNames implements Names, AsyncDisposable {
     credentials,
     nodeName,
     log,
+    observer,
     addressesMax = 131_072,
     now = () => performance.timeOrigin + performance.now(),
     random = Math.random,
@@ -56,6 +67,7 @@ export class ControllerNames implements Names, AsyncDisposable {
     this.#url = url;
     this.#nodeName = nodeName;
     this.#log = log;
+    this.#observer = observer;
     this.#now = now;
     this.#random = random;
     this.#client = new ResolveClient(url, { credentials });
@@ -67,15 +79,19 @@ export class ControllerNames implements Names, AsyncDisposable {
       up: this.#lastAnswerMs !== undefined && this.#failuresInRow === 0,
       stale: this.#isStale,
       unresolvedAddresses: countUnresolved(this, this.#addresses),
-      failures: this.#failures,
       lastAnswerMs: this.#lastAnswerMs,
     };
   }
 
+  /** An agent that has heard nothing for long no longer says who has the address of a pod. */
   identityOf(address: string): Identity | undefined {
     const identity = this.#known.identityOf(address);
     const isOutdated = this.#now() - (this.#lastAnswerMs ?? 0) > POD_MS_MAX;
     return isOutdated && identity?.type === 'pod' ? undefined : identity;
+  }
+
+  takeoverOf(address: string): Takeover | undefined {
+    return this.identityOf(address) && this.#known.takeoverOf(address);
   }
 
   /** Returns at once while it backs off from a controller that is away. */
@@ -90,7 +106,7 @@ export class ControllerNames implements Names, AsyncDisposable {
     const nowMs = this.#now();
     if (nowMs < this.#backoffUntilMs) return;
     const due = this.#addresses.filter((address) => this.#known.isDue(address, nowMs));
-    if (due.length === 0) return;
+    if (due.length === 0 && !this.#known.isPollDue(nowMs)) return;
     this.#running = this.#ask(due).finally(() => {
       this.#running = undefined;
     });
@@ -103,20 +119,35 @@ export class ControllerNames implements Names, AsyncDisposable {
     this.#client[Symbol.dispose]();
   }
 
+  /** In as many questions as it takes, one after the other; without addresses in one that asks nothing. */
   async #ask(addresses: readonly string[]): Promise<void> {
-    const { signal } = this.#closing;
-    for (let at = 0; at < addresses.length; at += ADDRESSES_MAX) {
-      const question = this.#known.question(addresses.slice(at, at + ADDRESSES_MAX), this.#now());
+    let asked = 0;
+    do {
+      const next = addresses.slice(asked, asked + this.#questionAddressesMax);
       try {
-        const response = await this.#client.ask({ node: this.#nodeName, ...question }, { signal });
-        this.#known.take(question, response, this.#now());
-        this.#noteStale(response.stale);
+        await this.#askOne(next);
+        asked += next.length;
       } catch (error) {
-        if (!signal.aborted) this.#failed(error);
-        return;
+        if (this.#closing.signal.aborted) return;
+        if (!(error instanceof Unanswered)) throw error;
+        this.#observer.unanswered(error.reason);
+        if (error.addressesMax === undefined) return this.#backOff(error);
+        this.#questionAddressesMax = error.addressesMax;
       }
-      this.#answered();
-    }
+    } while (asked < addresses.length);
+  }
+
+  async #askOne(addresses: readonly string[]): Promise<void> {
+    const beganMs = performance.now();
+    const question = this.#known.question(addresses, this.#now());
+    const { signal } = this.#closing;
+    const response = await this.#client.ask({ node: this.#nodeName, ...question }, { signal });
+    this.#observer.answered(performance.now() - beganMs);
+    this.#known.take(question, response, this.#now());
+    this.#noteStale(response.stale);
+    if (this.#failuresInRow > 0) this.#log.info({ url: this.#url }, 'Controller answers again');
+    this.#failuresInRow = 0;
+    this.#lastAnswerMs = this.#now();
   }
 
   #noteStale(stale: boolean): void {
@@ -126,21 +157,14 @@ export class ControllerNames implements Names, AsyncDisposable {
     this.#isStale = stale;
   }
 
-  #answered(): void {
-    if (this.#failuresInRow > 0) this.#log.info({ url: this.#url }, 'Controller answers again');
-    this.#failuresInRow = 0;
-    this.#lastAnswerMs = this.#now();
-  }
-
-  #failed(error: unknown): void {
+  #backOff(error: Unanswered): void {
     if (this.#failuresInRow === 0) {
       const message = 'Cannot learn names from the controller; those known so far stay';
       this.#log.warn({ err: error, url: this.#url }, message);
     }
-    this.#failures++;
     const backoffMs = Math.min(BACKOFF_MS_MIN * 2 ** this.#failuresInRow++, BACKOFF_MS_MAX);
-    const retryAfterMs = error instanceof Refusal ? error.retryAfterMs : 0;
-    const waitMs = Math.max(backoffMs * this.#random(), Math.min(retryAfterMs, BACKOFF_MS_MAX));
+    // On top of what the controller asks for: those it refused together must not come back together.
+    const waitMs = Math.min(error.retryAfterMs, BACKOFF_MS_MAX) + backoffMs * this.#random();
     this.#backoffUntilMs = this.#now() + waitMs;
   }
 }

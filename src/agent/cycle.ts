@@ -45,7 +45,6 @@ export class Cycle {
         dumpDurationMs: snapshot.durationMs,
         repeatedDumps: snapshot.repeated,
         malformedMessages: snapshot.malformed,
-        mapping: this.#parts.names.mapping,
         ...this.#parts.ledger.size,
       });
       this.#warnOfEmptyTable(snapshot);

@@ -2,7 +2,8 @@ import type { Identity } from '../inventory/identity.ts';
 import { InventoryFile } from '../inventory/file.ts';
 import { Inventory } from '../inventory/inventory.ts';
 import type { Log } from '../runtime/log.ts';
-import { countUnresolved, type Mapping, type Names } from './names.ts';
+import type { Mapping } from '../telemetry/mapping-metrics.ts';
+import { countUnresolved, type Names } from './names.ts';
 
 interface FileNamesOptions {
   readonly path: string;
@@ -17,7 +18,6 @@ export class FileNames implements Names {
   readonly #file: InventoryFile;
   readonly #now: () => number;
   #addresses: readonly string[] = [];
-  #failures = 0;
   #lastAnswerMs: number | undefined;
 
   constructor({
@@ -35,7 +35,6 @@ export class FileNames implements Names {
       up: undefined,
       stale: !this.#file.isSound,
       unresolvedAddresses: countUnresolved(this, this.#addresses),
-      failures: this.#failures,
       lastAnswerMs: this.#lastAnswerMs,
     };
   }
@@ -44,12 +43,15 @@ export class FileNames implements Names {
     return this.#inventory.identityOf(address);
   }
 
+  takeoverOf(): undefined {
+    return undefined;
+  }
+
   /** Rejects with a Failure as long as the file was never read; later the last content stays. */
   async resolve(addresses: Iterable<string>): Promise<void> {
     this.#addresses = [...addresses];
     if (this.#lastAnswerMs === undefined) await this.#file.load();
     else await this.#file.refresh();
     if (this.#file.isSound) this.#lastAnswerMs = this.#now();
-    else this.#failures++;
   }
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Identity } from '../inventory/identity.ts';
+import type { Identity, Takeover } from '../inventory/identity.ts';
 import type { ResolvedEntry, ResolveRequest, ResolveResponse } from '../inventory/wire.ts';
 
 /** The controller remembers for 15 minutes which addresses lost their owner. */
@@ -9,15 +9,22 @@ const FIRST_MISS_MS_MAX = 30_000;
 const MISS_MS_MAX = 10 * 60_000;
 /** A poll that is a little early still asks. */
 const POLL_SLACK = 0.9;
+/** Whatever a controller would like: what is asked for less often can no longer be asked as had. */
+const POLL_MS_MAX = HAVE_MS_MAX;
+
+interface Answer {
+  readonly epoch: string;
+  /** As of which it was said. */
+  readonly revision: number;
+  readonly takenAtMs: number;
+  readonly nextPollMs: number;
+}
 
 /** What the controller said last of an address. */
 interface Known {
   identity: Identity | undefined;
-  /** Of the answer; '' before the first. */
-  epoch: string;
-  /** As of which it was said. */
-  revision: number;
-  answeredAtMs: number;
+  takeover: Takeover | undefined;
+  answer: Answer | undefined;
   /** Not before. */
   askAgainAtMs: number;
   /** Answers in a row that knew no owner. */
@@ -41,6 +48,7 @@ export class KnownAddresses {
   /** The address that was not asked for the longest comes first. */
   readonly #known = new Map<string, Known>();
   #epoch = '';
+  #askAgainAtMs = 0;
 
   constructor({ addressesMax, random }: Options) {
     this.#addressesMax = addressesMax;
@@ -49,6 +57,10 @@ export class KnownAddresses {
 
   identityOf(address: string): Identity | undefined {
     return this.#known.get(address)?.identity;
+  }
+
+  takeoverOf(address: string): Takeover | undefined {
+    return this.#known.get(address)?.takeover;
   }
 
   /** Makes room for these addresses and returns them; those that are too many are left out. */
@@ -73,22 +85,27 @@ export class KnownAddresses {
     return known !== undefined && known.askAgainAtMs <= nowMs;
   }
 
+  /** The controller expects to hear of this agent again, whatever there is to ask. */
+  isPollDue(nowMs: number): boolean {
+    return this.#askAgainAtMs <= nowMs;
+  }
+
   /** Asks what changed where that can be said, and all else anew. */
   question(addresses: readonly string[], nowMs: number): Question {
     const have: string[] = [];
     const want: string[] = [];
     let since = Infinity;
     for (const address of addresses) {
-      const known = this.#known.get(address);
+      const { identity, answer } = this.#known.get(address) ?? newlyKnown();
       if (
-        known?.identity === undefined ||
-        known.epoch !== this.#epoch ||
-        nowMs - known.answeredAtMs > HAVE_MS_MAX
+        identity === undefined ||
+        answer?.epoch !== this.#epoch ||
+        nowMs - answer.takenAtMs > HAVE_MS_MAX
       ) {
         want.push(address);
       } else {
         have.push(address);
-        since = Math.min(since, known.revision);
+        since = Math.min(since, answer.revision);
       }
     }
     return { have, want, ...(have.length > 0 && { epoch: this.#epoch, since }) };
@@ -97,36 +114,29 @@ export class KnownAddresses {
   take({ have, want }: Question, response: ResolveResponse, nowMs: number): void {
     const { epoch, entries, reset } = response;
     const gone = new Set(response.gone);
+    const nextPollMs = Math.min(response.nextPollMs, POLL_MS_MAX);
+    const answer = { epoch, revision: response.rev, takenAtMs: nowMs, nextPollMs };
     this.#epoch = epoch;
-    for (const address of want) {
-      this.#learn(address, identityOf(entries[address]), response, nowMs);
-    }
+    this.#askAgainAtMs = nowMs + POLL_SLACK * nextPollMs;
+    for (const address of want) this.#learn(address, entries[address], answer);
     for (const address of have) {
-      const isSame = !reset && !gone.has(address);
-      const kept = isSame ? this.identityOf(address) : undefined;
-      this.#learn(address, identityOf(entries[address]) ?? kept, response, nowMs);
+      const entry = entries[address];
+      const stays = entry === undefined && !reset && !gone.has(address);
+      this.#learn(address, stays ? 'same' : entry, answer);
     }
   }
 
-  #learn(
-    address: string,
-    identity: Identity | undefined,
-    { epoch, rev, nextPollMs }: ResolveResponse,
-    nowMs: number,
-  ): void {
+  #learn(address: string, entry: ResolvedEntry | 'same' | undefined, answer: Answer): void {
     const known = this.#known.get(address);
     // Forgotten while the question was on its way.
     if (known === undefined) return;
-    if (!isDeepStrictEqual(known.identity, identity)) known.identity = identity;
-    known.misses = identity === undefined ? known.misses + 1 : 0;
-    const waitMs =
-      identity === undefined ? this.#missMs(known.misses, nextPollMs) : POLL_SLACK * nextPollMs;
-    Object.assign(known, {
-      epoch,
-      revision: rev,
-      answeredAtMs: nowMs,
-      askAgainAtMs: nowMs + waitMs,
-    });
+    if (entry !== 'same') updateOwner(known, entry);
+    known.answer = answer;
+    known.misses = known.identity === undefined ? known.misses + 1 : 0;
+    const { takenAtMs, nextPollMs } = answer;
+    const isMissed = known.misses > 0;
+    const waitMs = isMissed ? this.#missMs(known.misses, nextPollMs) : POLL_SLACK * nextPollMs;
+    known.askAgainAtMs = takenAtMs + waitMs;
   }
 
   /** Between half of the interval and all of it, so that a poll of the same interval finds it over. */
@@ -137,19 +147,31 @@ export class KnownAddresses {
   }
 }
 
-/** Without what was said of the owners before. */
-function identityOf(entry: ResolvedEntry | undefined): Identity | undefined {
-  if (entry === undefined) return undefined;
-  const { sinceMs: _sinceMs, previous: _previous, ...identity } = entry;
-  return identity;
+/** What did not change stays the same object. */
+function updateOwner(known: Known, entry: ResolvedEntry | undefined): void {
+  if (entry === undefined) {
+    known.identity = undefined;
+    known.takeover = undefined;
+    return;
+  }
+  const { sinceMs, previous, ...identity } = entry;
+  if (!isDeepStrictEqual(known.identity, identity)) known.identity = identity;
+  const takeover = sinceMs === undefined ? undefined : takeoverOf(known, sinceMs, previous);
+  if (!isDeepStrictEqual(known.takeover, takeover)) known.takeover = takeover;
+}
+
+/** The controller forgets who was there before after a while; the connections that are left do not. */
+function takeoverOf(known: Known, sinceMs: number, told: Identity | undefined): Takeover {
+  const isSame = known.takeover?.sinceMs === sinceMs;
+  const previous = told ?? (isSame ? known.takeover?.previous : undefined);
+  return previous === undefined ? { sinceMs } : { sinceMs, previous };
 }
 
 function newlyKnown(): Known {
   return {
     identity: undefined,
-    epoch: '',
-    revision: 0,
-    answeredAtMs: 0,
+    takeover: undefined,
+    answer: undefined,
     askAgainAtMs: 0,
     misses: 0,
   };

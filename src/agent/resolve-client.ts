@@ -10,6 +10,7 @@ import {
   type ResolveResponse,
 } from '../inventory/wire.ts';
 import { EXIT_USAGE, Failure } from '../runtime/failure.ts';
+import type { UnansweredReason } from '../telemetry/mapping-metrics.ts';
 import { Credentials, type CredentialFiles, type TlsContent } from './credentials.ts';
 
 /** Some 250 bytes for each of 4,096 addresses are 1 MiB. */
@@ -25,15 +26,30 @@ interface Options {
   readonly totalMsMax?: number;
 }
 
-/** The controller answered that it does not answer. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
-  /** When it would like to be asked again; 0 when it did not say. */
-  readonly retryAfterMs: number;
+interface UnansweredOptions {
+  readonly reason: UnansweredReason;
+  readonly retryAfterMs?: number;
+  readonly addressesMax?: number | undefined;
+  readonly cause?: unknown;
+}
 
-  constructor(message: string, retryAfterMs: number) {
-    super(message);
+/** A question has no answer. */
+export class Unanswered extends Error {
+  override readonly name = 'Unanswered';
+  readonly reason: UnansweredReason;
+  /** When the controller would like to be asked again; 0 when it did not say. */
+  readonly retryAfterMs: number;
+  /** The question had too many addresses: how many may be asked for instead. */
+  readonly addressesMax: number | undefined;
+
+  constructor(
+    message: string,
+    { reason, retryAfterMs = 0, addressesMax, cause }: UnansweredOptions,
+  ) {
+    super(message, { cause });
+    this.reason = reason;
     this.retryAfterMs = retryAfterMs;
+    this.addressesMax = addressesMax;
   }
 }
 
@@ -61,21 +77,33 @@ export class ResolveClient implements Disposable {
     this.#limits = { connectMsMax, totalMsMax };
   }
 
-  /** Rejects when there was no answer in time, a {@link Refusal}, or one that cannot be read. */
+  /** Rejects with {@link Unanswered}, or with the reason of the signal. */
   async ask(
     question: ResolveRequest,
-    { signal }: { signal: AbortSignal },
+    { signal }: { readonly signal: AbortSignal },
   ): Promise<ResolveResponse> {
-    const body = await gzipAsync(JSON.stringify(question));
-    const { token, tls } = await this.#credentials.read();
     const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#limits.totalMsMax)]);
-    const response = await this.#post(body, { agent: this.#agentWith(tls), token, signal: limit });
-    const text = await readText(response);
-    if (response.statusCode === 200) return readResolveResponse(text);
-    throw new Refusal(
-      `answered ${response.statusCode} ${text.slice(0, 500)}`,
-      1000 * (Number(response.headers['retry-after']) || 0),
-    );
+    let reason: UnansweredReason = 'credentials';
+    try {
+      const { token, tls } = await this.#credentials.read();
+      reason = 'connection';
+      const body = await gzipAsync(JSON.stringify(question));
+      const response = await this.#post(body, {
+        agent: this.#agentWith(tls),
+        token,
+        signal: limit,
+      });
+      const content = await readContent(response);
+      reason = 'malformed';
+      const text = await textOf(content, response.headers['content-encoding']);
+      if (response.statusCode !== 200) throw refusalOf(question, response, text);
+      return readResolveResponse(text);
+    } catch (cause) {
+      signal.throwIfAborted();
+      if (cause instanceof Unanswered) throw cause;
+      if (limit.aborted || isTimeout(cause)) reason = 'timeout';
+      throw new Unanswered('Cannot ask the controller', { reason, cause });
+    }
   }
 
   /** Keeps one connection, until what it was made with changes. */
@@ -119,7 +147,7 @@ export class ResolveClient implements Disposable {
     request.once('socket', (socket) => {
       if (!socket.connecting) return;
       const { connectMsMax } = this.#limits;
-      const giveUp = () => request.destroy(new Error(`no connection within ${connectMsMax} ms`));
+      const giveUp = () => request.destroy(noConnection(connectMsMax));
       const timer = setTimeout(giveUp, connectMsMax);
       socket.once('connect', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
     });
@@ -135,15 +163,54 @@ export class ResolveClient implements Disposable {
   }
 }
 
-async function readText(response: http.IncomingMessage): Promise<string> {
+/** As the kernel calls it, which may take minutes. */
+function noConnection(withinMs: number): Error {
+  return Object.assign(new Error(`no connection within ${withinMs} ms`), { code: 'ETIMEDOUT' });
+}
+
+async function readContent(response: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response) {
     bytes += chunk.length;
-    if (bytes > RESPONSE_BYTES_MAX) throw new Error(`more than ${RESPONSE_BYTES_MAX} bytes`);
+    if (bytes > RESPONSE_BYTES_MAX) {
+      const message = `Cannot read the answer of the controller: more than ${RESPONSE_BYTES_MAX} bytes`;
+      throw new Unanswered(message, { reason: 'malformed' });
+    }
     chunks.push(chunk);
   }
-  const body = Buffer.concat(chunks);
-  if (response.headers['content-encoding'] !== 'gzip') return body.toString('utf8');
-  return (await gunzipAsync(body, { maxOutputLength: RESPONSE_BYTES_MAX })).toString('utf8');
+  return Buffer.concat(chunks);
+}
+
+async function textOf(content: Buffer, encoding: string | undefined): Promise<string> {
+  if (encoding !== 'gzip') return content.toString('utf8');
+  return (await gunzipAsync(content, { maxOutputLength: RESPONSE_BYTES_MAX })).toString('utf8');
+}
+
+function refusalOf(
+  { have = [], want = [] }: ResolveRequest,
+  { statusCode: status = 0, headers }: http.IncomingMessage,
+  text: string,
+): Unanswered {
+  return new Unanswered(`Cannot ask the controller: answered ${status} ${text.slice(0, 500)}`, {
+    reason: reasonOf(status),
+    retryAfterMs: 1000 * (Number(headers['retry-after']) || 0),
+    addressesMax: status === 413 ? fewerThan(have.length + want.length, text) : undefined,
+  });
+}
+
+function reasonOf(status: number): UnansweredReason {
+  if (status === 401 || status === 403) return 'unauthorized';
+  if (status === 429) return 'busy';
+  return status >= 500 ? 'unavailable' : 'refused';
+}
+
+/** As the controller says; half of them where it was the bytes, or somebody in between. */
+function fewerThan(asked: number, text: string): number | undefined {
+  const told = Number(/"addressesMax":\s*(?<count>[1-9]\d*)/.exec(text)?.groups?.['count']);
+  return (told < asked ? told : Math.floor(asked / 2)) || undefined;
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT';
 }

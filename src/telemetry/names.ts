@@ -100,10 +100,15 @@ export const METRIC = {
     unit: '',
     description: '1 while the source of identities is away, and what it said may be outdated',
   },
+  mappingDuration: {
+    name: 'khan_mapping_duration',
+    unit: 's',
+    description: 'Time from a question to the controller to its answer',
+  },
   mappingFailures: {
     name: 'khan_mapping_failures',
     unit: '{question}',
-    description: 'Questions to the source of identities that were not answered',
+    description: 'Questions to the controller that were not answered, by reason',
   },
   unresolvedAddresses: {
     name: 'khan_unresolved_addresses',
@@ -130,6 +135,8 @@ export const ATTRIBUTE = {
   state: 'state',
   /** Of khan_agent_cycles: `success` or `failure`. */
   result: 'result',
+  /** Of khan_mapping_failures. */
+  reason: 'reason',
   /** Metrics SDK specification, "Overflow attribute". */
   overflow: 'otel.metric.overflow',
   /** Of the resource; still incubating in the semantic conventions. */

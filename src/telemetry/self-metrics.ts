@@ -1,9 +1,5 @@
-import {
-  ValueType,
-  type Meter,
-  type MetricOptions,
-  type ObservableResult,
-} from '@opentelemetry/api';
+import type { Meter } from '@opentelemetry/api';
+import { durationInstrument, instrument } from './instrument.ts';
 import { ATTRIBUTE, METRIC, type MetricName } from './names.ts';
 
 /** What one cycle has to say about itself. */
@@ -19,25 +15,10 @@ export type CycleReport =
       readonly edges: number;
       readonly series: number;
       readonly overflowEdges: number;
-      /** Undefined where there is no source of identities to ask. */
-      readonly mapping: MappingReport | undefined;
     }
   | { readonly result: 'failure'; readonly durationMs: number };
 
-interface MappingReport {
-  /** Undefined where the source is no controller. */
-  readonly up: boolean | undefined;
-  readonly stale: boolean;
-  readonly unresolvedAddresses: number;
-  readonly failures: number;
-  /** Milliseconds since the epoch, on a clock that does not step. */
-  readonly lastAnswerMs: number | undefined;
-}
-
 type SuccessReport = Extract<CycleReport, { result: 'success' }>;
-
-/** Seconds; from an empty table to the dump of a million entries with a slow controller. */
-const DURATION_BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Khan about khan: ordinary instruments, for there are few series and they never end. */
 export class SelfMetrics {
@@ -50,10 +31,7 @@ export class SelfMetrics {
 
   constructor(meter: Meter) {
     const counter = (metric: MetricName) => meter.createCounter(...instrument(metric));
-    const duration = (metric: MetricName) =>
-      meter.createHistogram(
-        ...instrument(metric, { advice: { explicitBucketBoundaries: DURATION_BOUNDARIES } }),
-      );
+    const duration = (metric: MetricName) => meter.createHistogram(...durationInstrument(metric));
     this.#cycles = counter(METRIC.agentCycles);
     this.#cycleDuration = duration(METRIC.agentCycleDuration);
     this.#dumpDuration = duration(METRIC.agentDumpDuration);
@@ -79,57 +57,16 @@ export class SelfMetrics {
   }
 
   #observe(meter: Meter): void {
-    const sizes: readonly (readonly [MetricName, (report: SuccessReport) => number | undefined])[] =
-      [
-        [METRIC.agentExcludedEntries, ({ excludedEntries }) => excludedEntries],
-        [METRIC.agentEdges, ({ edges }) => edges],
-        [METRIC.agentSeries, ({ series }) => series],
-        [METRIC.agentOverflowEdges, ({ overflowEdges }) => overflowEdges],
-        [METRIC.unresolvedAddresses, ({ mapping }) => mapping?.unresolvedAddresses],
-      ];
-    for (const [metric, read] of sizes) {
-      meter
-        .createObservableUpDownCounter(...instrument(metric))
-        .addCallback((result) => observeLast(result, this.#last, read));
-    }
-    meter
-      .createObservableCounter(...instrument(METRIC.mappingFailures))
-      .addCallback((result) => observeLast(result, this.#last, ({ mapping }) => mapping?.failures));
-    const gauges: readonly (readonly [
-      MetricName,
-      (report: MappingReport) => number | undefined,
-    ])[] = [
-      [METRIC.controllerUp, ({ up }) => (up === undefined ? undefined : Number(up))],
-      [METRIC.mappingStale, ({ stale }) => Number(stale)],
-      [METRIC.mappingAge, ageSeconds],
+    const sizes: readonly (readonly [MetricName, (report: SuccessReport) => number])[] = [
+      [METRIC.agentExcludedEntries, ({ excludedEntries }) => excludedEntries],
+      [METRIC.agentEdges, ({ edges }) => edges],
+      [METRIC.agentSeries, ({ series }) => series],
+      [METRIC.agentOverflowEdges, ({ overflowEdges }) => overflowEdges],
     ];
-    for (const [metric, read] of gauges) {
-      meter
-        .createObservableGauge(...instrument(metric))
-        .addCallback((result) =>
-          observeLast(result, this.#last, ({ mapping }) => mapping && read(mapping)),
-        );
+    for (const [metric, read] of sizes) {
+      meter.createObservableUpDownCounter(...instrument(metric)).addCallback((result) => {
+        if (this.#last !== undefined) result.observe(read(this.#last));
+      });
     }
   }
-}
-
-/** It grows between two cycles as well. */
-function ageSeconds({ lastAnswerMs }: MappingReport): number | undefined {
-  if (lastAnswerMs === undefined) return undefined;
-  return Math.max(0, performance.timeOrigin + performance.now() - lastAnswerMs) / 1000;
-}
-
-function instrument(metric: MetricName, options: MetricOptions = {}): [string, MetricOptions] {
-  const { name, unit, description } = metric;
-  const valueType = unit === 's' ? ValueType.DOUBLE : ValueType.INT;
-  return [name, { ...options, unit, description, valueType }];
-}
-
-function observeLast(
-  result: ObservableResult,
-  last: SuccessReport | undefined,
-  read: (report: SuccessReport) => number | undefined,
-): void {
-  const value = last && read(last);
-  if (value !== undefined) result.observe(value);
 }

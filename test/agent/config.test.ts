@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import t from 'tap';
-import { agentSettings } from '../../src/agent/config.ts';
+import { agentSettings, checkSettings } from '../../src/agent/config.ts';
 import { DEFAULT_EXCLUDE, parseExclude } from '../../src/connections/exclude.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
 
@@ -59,4 +59,34 @@ t.test('what would never work is refused with the limits it has', async (t) => {
       /^--exclude 10\.0\.0\.0\/33: .*33/,
     ],
   });
+});
+
+function faultsOf(...argv: string[]): unknown {
+  try {
+    checkSettings(readSettings(agentSettings, argv, {}));
+    return [];
+  } catch (error) {
+    return error instanceof Error && 'faults' in error ? error.faults : error;
+  }
+}
+
+t.test('what goes together with a controller is accepted', async (t) => {
+  const files = ['token', 'ca', 'cert', 'key'].map((name) => `--controller-${name}-file=${name}`);
+  t.strictSame(faultsOf('--controller-url', 'https://khan-controller:8443', ...files), []);
+  const clear = ['--controller-url', 'http://127.0.0.1:8080', '--controller-token-file', 'token'];
+  t.strictSame(faultsOf(...clear), []);
+  t.strictSame(faultsOf(), []);
+});
+
+t.test('all that does not go together is said at once', async (t) => {
+  const argv = ['--inventory-file', 'a', '--controller-url', 'http://b', '--controller-key-file=c'];
+  t.strictSame(faultsOf(...argv), [
+    '--inventory-file and --controller-url: only one of them',
+    '--controller-key-file: --controller-url is not an https URL',
+    '--controller-cert-file and --controller-key-file: only together',
+  ]);
+  t.strictSame(faultsOf('--controller-token-file=a', '--controller-ca-file=b'), [
+    '--controller-token-file: missing --controller-url, whom it is for',
+    '--controller-ca-file: missing --controller-url, whom it is for',
+  ]);
 });

@@ -18,7 +18,6 @@ t.test('the file is read at the first resolve() and again when it changed', asyn
     up: undefined,
     stale: false,
     unresolvedAddresses: 0,
-    failures: 0,
     lastAnswerMs: undefined,
   });
   await names.resolve(ADDRESSES);
@@ -28,7 +27,6 @@ t.test('the file is read at the first resolve() and again when it changed', asyn
     up: undefined,
     stale: false,
     unresolvedAddresses: 1,
-    failures: 0,
     lastAnswerMs: 7,
   });
 
@@ -51,5 +49,5 @@ t.test('a file that was never read is a failure, one that breaks later is not', 
   await names.resolve(ADDRESSES);
   await names.resolve(ADDRESSES);
   t.equal(names.identityOf('10.1.0.11')?.name, 'web-1');
-  t.match(names.mapping, { up: undefined, stale: true, failures: 2 });
+  t.match(names.mapping, { up: undefined, stale: true });
 });

@@ -90,6 +90,29 @@ t.test('an owner that says the same stays the same object', async (t) => {
   t.strictSame(known.identityOf(A), { ...web, app: 'web' });
 });
 
+t.test('since when an owner has an address stays known, and who had it before', async (t) => {
+  const { known, exchange } = knownAddresses();
+  const old = { type: 'pod', name: 'api-0' } as const;
+  t.equal(known.takeoverOf(A), undefined);
+  exchange([A, B], answer({ entries: { [A]: { ...web, sinceMs: 1000 }, [B]: web } }));
+  t.strictSame(known.takeoverOf(A), { sinceMs: 1000 });
+  t.equal(known.takeoverOf(B), undefined, 'nobody said so');
+  exchange([A], answer({ rev: 2, entries: { [A]: { ...web, sinceMs: 2000, previous: old } } }));
+  const takeover = known.takeoverOf(A);
+  t.strictSame(takeover, { sinceMs: 2000, previous: old });
+  exchange([A], answer({ rev: 3 }));
+  t.equal(known.takeoverOf(A), takeover, 'nothing changed');
+  exchange(
+    [A],
+    answer({ epoch: 'e2', reset: true, entries: { [A]: { ...web, app: 'web', sinceMs: 2000 } } }),
+  );
+  t.equal(known.takeoverOf(A), takeover, 'a controller forgets who was there, its owner does not');
+  exchange([A], answer({ epoch: 'e2', rev: 4, entries: { [A]: { ...old, sinceMs: 3000 } } }));
+  t.strictSame(known.takeoverOf(A), { sinceMs: 3000 }, 'of another owner');
+  exchange([A], answer({ epoch: 'e2', rev: 5, gone: [A] }));
+  t.equal(known.takeoverOf(A), undefined);
+});
+
 t.test('an owned address is due again when the controller said so', async (t) => {
   const { known, exchange } = knownAddresses();
   t.notOk(known.isDue(A, 0), 'not before it is asked for');
@@ -97,6 +120,21 @@ t.test('an owned address is due again when the controller said so', async (t) =>
   t.notOk(known.isDue(A, 27_999));
   t.ok(known.isDue(A, 28_000));
 });
+
+t.test(
+  'a controller hears of its agent as often as it wants, and every nine minutes',
+  async (t) => {
+    const { known, exchange } = knownAddresses();
+    t.ok(known.isPollDue(0), 'the first poll');
+    exchange([], answer({ nextPollMs: 30_000 }), 1000);
+    t.notOk(known.isPollDue(27_999));
+    t.ok(known.isPollDue(28_000));
+    exchange([A], answer({ entries: { [A]: web }, nextPollMs: Number.MAX_SAFE_INTEGER }), 0);
+    t.notOk(known.isPollDue(539_999) || known.isDue(A, 539_999));
+    t.ok(known.isPollDue(540_000) && known.isDue(A, 540_000));
+    t.strictSame(known.question([A], 540_000).have, [A]);
+  },
+);
 
 t.test(
   'an address without an owner is asked for at intervals that grow to ten minutes',

@@ -17,6 +17,7 @@ const ANSWER = JSON.stringify({
   nextPollMs: 1000,
 });
 const question = { node: 'node-a' };
+const refusedBy = (code: string) => ({ name: 'Unanswered', reason: 'connection', cause: { code } });
 const never = { signal: new AbortController().signal };
 
 /** A controller that says yes to everybody its TLS lets in. */
@@ -54,11 +55,11 @@ t.test(
       return client.ask(question, never);
     };
     t.match(await ask(url, 'own.crt'), { epoch: 'e' });
-    await t.rejects(ask(url, 'other.crt'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
-    await t.rejects(ask(url), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
-    await t.rejects(ask(urlOf('localhost'), 'own.crt'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+    await t.rejects(ask(url, 'other.crt'), refusedBy('DEPTH_ZERO_SELF_SIGNED_CERT'));
+    await t.rejects(ask(url), refusedBy('DEPTH_ZERO_SELF_SIGNED_CERT'));
+    await t.rejects(ask(urlOf('localhost'), 'own.crt'), refusedBy('ERR_TLS_CERT_ALTNAME_INVALID'));
     const old = await controller(t, expired);
-    await t.rejects(ask(old.url, 'old.crt'), { code: 'CERT_HAS_EXPIRED' });
+    await t.rejects(ask(old.url, 'old.crt'), refusedBy('CERT_HAS_EXPIRED'));
   },
 );
 
@@ -89,7 +90,7 @@ t.test('a controller that asks for a certificate is shown one', async (t) => {
   using client = new ResolveClient(url, { credentials });
   t.match(await client.ask(question, never), { epoch: 'e' });
   using stranger = new ResolveClient(url, { credentials: { ca } });
-  await t.rejects(stranger.ask(question, never));
+  await t.rejects(stranger.ask(question, never), { name: 'Unanswered', reason: 'connection' });
 });
 
 t.test('the token is the one that is there now, however the kubelet swaps it', async (t) => {
@@ -105,6 +106,21 @@ t.test('the token is the one that is there now, however the kubelet swaps it', a
   await client.ask(question, never);
   t.strictSame(authorizations, ['Bearer one', 'Bearer two']);
   await rm(token);
-  await t.rejects(client.ask(question, never), { message: /^Cannot read .*token: ENOENT/ });
+  await t.rejects(client.ask(question, never), {
+    reason: 'credentials',
+    cause: { message: /^Cannot read .*token: ENOENT/ },
+  });
   t.equal(authorizations.length, 2);
+});
+
+t.test('a file of certificates that is none for a while fails questions for a while', async (t) => {
+  const own = await certificate({ addresses: ['127.0.0.1'] });
+  const folder = t.testdir({ 'ca.crt': own.cert.slice(0, 200) });
+  const ca = join(folder, 'ca.crt');
+  const { url } = await controller(t, own);
+  using client = new ResolveClient(url, { credentials: { ca } });
+  await t.rejects(client.ask(question, never), { name: 'Unanswered', reason: 'connection' });
+  await t.rejects(client.ask(question, never), { name: 'Unanswered', reason: 'connection' });
+  await writeFile(ca, own.cert);
+  t.match(await client.ask(question, never), { epoch: 'e' });
 });

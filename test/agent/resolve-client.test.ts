@@ -54,10 +54,64 @@ t.test('a refusal gives its status, its reason, and when to ask again', async (t
     response.writeHead(503, { 'retry-after': '5' }).end('{"detail":"not complete"}');
   });
   await t.rejects(ask(), {
-    name: 'Refusal',
-    message: 'answered 503 {"detail":"not complete"}',
+    name: 'Unanswered',
+    message: 'Cannot ask the controller: answered 503 {"detail":"not complete"}',
+    reason: 'unavailable',
     retryAfterMs: 5000,
   });
+});
+
+t.test('each status that is no answer has a reason', async (t) => {
+  for (const [status, reason] of [
+    [400, 'refused'],
+    [401, 'unauthorized'],
+    [403, 'unauthorized'],
+    [404, 'refused'],
+    [413, 'refused'],
+    [429, 'busy'],
+    [500, 'unavailable'],
+    [503, 'unavailable'],
+    [204, 'refused'],
+  ] as const) {
+    const { ask } = await client(t, (_request, response) => response.writeHead(status).end());
+    await t.rejects(
+      ask(),
+      { name: 'Unanswered', reason, retryAfterMs: 0, addressesMax: undefined },
+      String(status),
+    );
+  }
+});
+
+t.test('a question that is too long says how long it may be', async (t) => {
+  for (const [asked, body, addressesMax] of [
+    [10, '{"status":413,"addressesMax":7}', 7],
+    [10, '{"status":413,"addressesMax":10}', 5],
+    [10, '{"status":413,"bodyBytesMax":1000}', 5],
+    [11, '<html>', 5],
+    [1, '{"status":413,"addressesMax":1}', undefined],
+    [0, '', undefined],
+  ] as const) {
+    const { url } = await client(t, (_request, response) => response.writeHead(413).end(body));
+    using resolver = new ResolveClient(url);
+    const want = Array.from({ length: asked }, (_, at) => `10.0.0.${at}`);
+    const refused = resolver.ask({ node: 'node-a', want }, { signal: never });
+    await t.rejects(
+      refused,
+      { name: 'Unanswered', reason: 'refused', addressesMax },
+      `${asked} ${body}`,
+    );
+  }
+});
+
+t.test('a connection that the controller ends is made anew', async (t) => {
+  let connections = 0;
+  const { ask, server } = await client(t, (_request, response) => {
+    response.setHeader('connection', 'close').end(JSON.stringify(ANSWER));
+  });
+  server.on('connection', () => connections++);
+  t.strictSame(await ask(), ANSWER);
+  t.strictSame(await ask(), ANSWER);
+  t.equal(connections, 2);
 });
 
 t.test('an answer that is none is an error', async (t) => {
@@ -66,7 +120,7 @@ t.test('an answer that is none is an error', async (t) => {
     ['{}', 'Cannot read the answer of /v1/resolve: epoch: missing'],
   ] as const) {
     const { ask } = await client(t, (_request, response) => response.end(body));
-    await t.rejects(ask(), { message });
+    await t.rejects(ask(), { name: 'Unanswered', reason: 'malformed', cause: { message } });
   }
 });
 
@@ -78,22 +132,28 @@ t.test('an answer without end is cut off, compressed or not', async (t) => {
     response.on('drain', more).on('close', () => response.destroy());
     more();
   });
-  await t.rejects(endless.ask(), { message: 'more than 8388608 bytes' });
+  await t.rejects(endless.ask(), {
+    message: 'Cannot read the answer of the controller: more than 8388608 bytes',
+    reason: 'malformed',
+  });
   const bomb = gzipSync(Buffer.alloc(9 * 1024 * 1024));
   const compressed = await client(t, (_request, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb);
   });
-  await t.rejects(compressed.ask(), { code: 'ERR_BUFFER_TOO_LARGE' });
+  await t.rejects(compressed.ask(), {
+    reason: 'malformed',
+    cause: { code: 'ERR_BUFFER_TOO_LARGE' },
+  });
 });
 
 t.test('a controller that does not answer is given up', async (t) => {
   const { ask } = await client(t, () => {}, 20);
-  await t.rejects(ask(), { name: 'AbortError' });
+  await t.rejects(ask(), { name: 'Unanswered', reason: 'timeout' });
 });
 
 t.test('a controller that stops in the middle of its answer is given up', async (t) => {
   const { ask } = await client(t, (_request, response) => response.write('{'), 50);
-  await t.rejects(ask());
+  await t.rejects(ask(), { name: 'Unanswered', reason: 'timeout' });
 });
 
 t.test('a signal ends the question', async (t) => {
@@ -111,13 +171,17 @@ t.test('no HTTP, nobody there and a cut connection are errors', async (t) => {
     const { url } = await listening(server);
     t.teardown(() => server.close());
     const resolver = new ResolveClient(url);
-    await t.rejects(resolver.ask(QUESTION, { signal: never }));
+    await t.rejects(resolver.ask(QUESTION, { signal: never }), {
+      name: 'Unanswered',
+      reason: 'connection',
+    });
   }
   const { url, server } = await client(t, () => {});
   server.close();
   await once(server, 'close');
   await t.rejects(new ResolveClient(url).ask(QUESTION, { signal: never }), {
-    code: 'ECONNREFUSED',
+    reason: 'connection',
+    cause: { code: 'ECONNREFUSED' },
   });
 });
 

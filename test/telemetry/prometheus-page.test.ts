@@ -9,6 +9,7 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import t, { type Test } from 'tap';
 import { overflowAttributes } from '../../src/telemetry/attributes.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
+import { observeMapping, QuestionMetrics } from '../../src/telemetry/mapping-metrics.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
 import { SelfMetrics } from '../../src/telemetry/self-metrics.ts';
 import { SeriesBuilder, publicationOf } from '../builders/series.ts';
@@ -123,14 +124,14 @@ t.test('promtool finds nothing to say about the page', { skip }, async (t) => {
     edges: 1,
     series: 1,
     overflowEdges: 0,
-    mapping: {
-      up: true,
-      stale: false,
-      unresolvedAddresses: 2,
-      failures: 0,
-      lastAnswerMs: undefined,
-    },
   });
+  new QuestionMetrics(provider.getMeter('khan')).answered(5);
+  observeMapping(provider.getMeter('khan'), () => ({
+    up: true,
+    stale: false,
+    unresolvedAddresses: 2,
+    lastAnswerMs: 0,
+  }));
   const series = new SeriesBuilder({ opened: 3, active: { ESTABLISHED: 2 } });
   producer.publish(publicationOf(30_000, series), TABLE);
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {

@@ -1,0 +1,257 @@
+import { deepStrictEqual, equal, notDeepStrictEqual } from 'node:assert/strict';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import * as fc from 'fast-check';
+import t from 'tap';
+import { ControllerNames } from '../../src/agent/controller-names.ts';
+import type { Identity } from '../../src/inventory/identity.ts';
+import { Inventory, RANK } from '../../src/inventory/inventory.ts';
+import { RESOLVE_PATH } from '../../src/inventory/wire.ts';
+import { parseCidr } from '../../src/net/cidr.ts';
+import { controllerServer } from '../builders/controller-server.ts';
+import { listening } from '../builders/listening.ts';
+import { capturedLog } from '../fakes/captured-log.ts';
+
+const never = { signal: new AbortController().signal };
+const MINUTE_MS = 60_000;
+
+const ADDRESSES = ['10.0.0.1', '10.1.0.1', 'fd00::1'];
+const address = fc.constantFrom(...ADDRESSES);
+const identity = fc
+  .constantFrom('one', 'two', 'three')
+  .map((name): Identity => ({ type: 'pod', name }));
+
+/** What happens in the cluster. */
+const event = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('put'),
+      uid: fc.constantFrom('a', 'b', 'c'),
+      address,
+      identity,
+      startedAtMs: fc.option(fc.nat(9), { nil: undefined }),
+    }),
+  },
+  fc.record({ kind: fc.constant('remove'), uid: fc.constantFrom('a', 'b', 'c') }),
+  fc.record({ kind: fc.constant('range'), identity: fc.option(identity) }),
+);
+/** An agent stays with one for a while. */
+const replica = fc.constantFrom(0, 0, 1);
+const fate = fc.constantFrom('heard', 'heard', 'heard', 'unheard', 'answer lost');
+const converge = fc.record({
+  kind: fc.constant('converge'),
+  first: replica,
+  second: replica,
+  fate,
+});
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('event'), event, heardBy: fc.subarray([0, 1]) }),
+  },
+  fc.record({ kind: fc.constant('deliver'), replica }),
+  {
+    weight: 9,
+    arbitrary: fc.record({
+      kind: fc.constant('ask'),
+      asked: fc.subarray(ADDRESSES, { minLength: 1 }),
+      replica,
+      fate,
+    }),
+  },
+  fc.record({ kind: fc.constant('wait'), ms: fc.nat(6 * MINUTE_MS) }),
+  fc.record({ kind: fc.constant('restart'), replica }),
+  converge,
+);
+
+type Event = typeof event extends fc.Arbitrary<infer T> ? T : never;
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+type Fate = typeof fate extends fc.Arbitrary<infer T> ? T : never;
+
+/** One controller of two: it hears of each event in its turn, and sooner or later than the other. */
+class Replica {
+  readonly #now: () => number;
+  readonly #history: readonly Event[];
+  #heard = 0;
+  #app: FastifyInstance | undefined;
+  inventory: Inventory;
+
+  constructor(history: readonly Event[], now: () => number) {
+    this.#history = history;
+    this.#now = now;
+    this.inventory = new Inventory({ now });
+  }
+
+  /** What is gone by then, it never hears of. */
+  async start(): Promise<void> {
+    await this.stop();
+    this.inventory = new Inventory({ now: this.#now });
+    this.#heard = this.#history.length;
+    const last = new Map<string, Event>();
+    for (const happening of this.#history) {
+      last.set(happening.kind === 'range' ? 'range' : happening.uid, happening);
+    }
+    for (const happening of last.values()) this.#take(happening);
+    const { log } = capturedLog();
+    this.#app = controllerServer({ inventory: this.inventory, nextPollMs: 1000, log }).app;
+  }
+
+  deliver(): void {
+    for (const happening of this.#history.slice(this.#heard)) this.#take(happening);
+    this.#heard = this.#history.length;
+  }
+
+  async answer(body: Buffer, headers: IncomingHttpHeaders) {
+    return this.#app?.inject({ method: 'POST', url: RESOLVE_PATH, payload: body, headers });
+  }
+
+  async stop(): Promise<void> {
+    await this.#app?.close();
+  }
+
+  #take(happening: Event): void {
+    if (happening.kind === 'remove') this.inventory.remove(happening.uid);
+    else if (happening.kind === 'range') {
+      const { identity: owner } = happening;
+      this.inventory.replaceCidrs(owner === null ? [] : [[parseCidr('10.0.0.0/16'), owner]]);
+    } else {
+      const { uid, startedAtMs, kind: _kind, ...claim } = happening;
+      const start = startedAtMs === undefined ? {} : { startedAtMs };
+      this.inventory.put(uid, [{ ...claim, ...start, rank: RANK.pod }]);
+    }
+  }
+}
+
+/** A cluster, two controllers behind one address, and an agent; and all that can happen to them. */
+class World implements AsyncDisposable {
+  readonly #clock = { nowMs: 0 };
+  readonly #history: Event[] = [];
+  readonly #replicas: readonly [Replica, Replica];
+  /** Hands each question to one of the controllers, as a service does; some never arrive. */
+  readonly #front = createServer((request, response) => {
+    void Array.fromAsync<Buffer>(request).then(async (chunks) => {
+      if (this.#fate === 'unheard') return request.socket.destroy();
+      const answer = await this.#turn.answer(Buffer.concat(chunks), request.headers);
+      if (this.#fate === 'answer lost') return request.socket.destroy();
+      return response
+        .writeHead(answer?.statusCode ?? 500, { 'content-type': 'application/json' })
+        .end(answer?.body);
+    });
+  });
+  #agent: ControllerNames | undefined;
+  #turn: Replica;
+  #fate: Fate = 'heard';
+
+  constructor() {
+    const now = () => this.#clock.nowMs;
+    this.#replicas = [new Replica(this.#history, now), new Replica(this.#history, now)];
+    this.#turn = this.#replicas[0];
+  }
+
+  async start(): Promise<void> {
+    for (const one of this.#replicas) await one.start();
+    const { url } = await listening(this.#front);
+    this.#agent = new ControllerNames({
+      url,
+      nodeName: 'node-a',
+      log: capturedLog().log,
+      observer: { answered: () => {}, unanswered: () => {} },
+      now: () => this.#clock.nowMs,
+      random: () => 0,
+    });
+  }
+
+  get known(): readonly (Identity | undefined)[] {
+    return ADDRESSES.map((one) => this.#agent?.identityOf(one));
+  }
+
+  async run(happening: Step): Promise<void> {
+    switch (happening.kind) {
+      case 'event':
+        this.#history.push(happening.event);
+        for (const one of happening.heardBy) this.#replicas[one]?.deliver();
+        break;
+      case 'deliver':
+        this.#replicas[happening.replica]?.deliver();
+        break;
+      case 'ask':
+        await this.#ask(happening.asked, happening);
+        break;
+      case 'wait':
+        this.#clock.nowMs += happening.ms;
+        break;
+      case 'restart':
+        await this.#replicas[happening.replica]?.start();
+        break;
+      case 'converge':
+        await this.#converge(happening);
+    }
+  }
+
+  async #converge({ first, second, fate: fateOfFirst }: Extract<Step, { kind: 'converge' }>) {
+    for (const one of this.#replicas) one.deliver();
+    // All that is unknown is due after half of the longest interval, for the random 0; and the pods
+    // that were deleted are forgotten, by a controller that has seen them too.
+    this.#clock.nowMs += 5 * MINUTE_MS;
+    await this.#ask(ADDRESSES, { replica: first, fate: fateOfFirst });
+    this.#clock.nowMs += MINUTE_MS;
+    await this.#ask(ADDRESSES, { replica: second, fate: 'heard' });
+    for (const one of ADDRESSES) this.#compare(one);
+  }
+
+  #compare(one: string): void {
+    const truth = this.#turn.inventory.ownershipOf(one);
+    deepStrictEqual(this.#agent?.identityOf(one), truth?.identity);
+    equal(this.#agent?.takeoverOf(one)?.sinceMs, truth?.sinceMs);
+  }
+
+  /**
+   * Whatever is answered, what did not change stays the same object; and of those whose owner was known,
+   * the answer to this question says who it is now.
+   */
+  async #ask(
+    asked: readonly string[],
+    { replica: turn, fate: fateOfThis }: { readonly replica: number; readonly fate: Fate },
+  ): Promise<void> {
+    this.#turn = this.#replicas[turn] ?? this.#turn;
+    this.#fate = fateOfThis;
+    // So much later an owner is asked for again.
+    this.#clock.nowMs += 1000;
+    const before = this.known;
+    await this.#agent?.resolve(asked, never);
+    for (const [at, identityNow] of this.known.entries()) {
+      if (identityNow !== before[at]) notDeepStrictEqual(identityNow, before[at]);
+    }
+    if (fateOfThis !== 'heard') return;
+    for (const one of asked) {
+      if (before[ADDRESSES.indexOf(one)] !== undefined) this.#compare(one);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent?.[Symbol.asyncDispose]();
+    this.#front.closeAllConnections();
+    this.#front.close();
+    for (const one of this.#replicas) await one.stop();
+  }
+}
+
+t.test('after two polls the agent knows what the controllers do, whatever happened', async (t) => {
+  let converged = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60, size: 'max' }),
+      converge,
+      async (happenings, end) => {
+        await using world = new World();
+        await world.start();
+        for (const happening of happenings) await world.run(happening);
+        await world.run(end);
+        if (world.known.some((owner) => owner !== undefined)) converged++;
+      },
+    ),
+    { numRuns: 60 },
+  );
+  t.ok(converged > 5, `there was something to know ${converged} times`);
+});
