@@ -90,8 +90,8 @@ export class ControllerNames implements Names, AsyncDisposable {
     return isOutdated && identity?.type === 'pod' ? undefined : identity;
   }
 
-  takeoverOf(address: string): Takeover | undefined {
-    return this.identityOf(address) && this.#known.takeoverOf(address);
+  takeovers(): Iterable<readonly [string, Takeover]> {
+    return this.#known.takeovers();
   }
 
   /** Returns at once while it backs off from a controller that is away. */

@@ -1,7 +1,7 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { Attributes } from '@opentelemetry/api';
 import type { Ledger } from '../connections/ledger.ts';
-import type { Snapshot } from '../connections/snapshot.ts';
+import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
 import type { SelfMetrics } from '../telemetry/self-metrics.ts';
@@ -13,6 +13,8 @@ const RESOLVE_TIMEOUT_MS = 2_000;
 export interface CycleParts {
   readonly snapshots: {
     take(): Promise<Snapshot>;
+    /** The edges of the last snapshot, with what began before these takeovers apart from now on. */
+    divide(takeovers: readonly AddressTakeover[]): Promise<EdgeColumns>;
     /** Forgets everything: the next snapshot is a baseline. */
     reset(): Promise<void>;
   };
@@ -60,6 +62,10 @@ export class Cycle {
       for (const _ of ledger.begin(snapshot)) await pause();
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
       await names.resolve(ledger.addresses(), { signal: deadline });
+      const takeovers = ledger.takeOver(names.takeovers());
+      if (takeovers.length > 0) {
+        for (const _ of ledger.amend(await snapshots.divide(takeovers))) await pause();
+      }
       for (const _ of ledger.rename((address) => names.identityOf(address))) await pause();
       const publication = ledger.commit();
       await pause();

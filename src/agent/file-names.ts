@@ -43,8 +43,8 @@ export class FileNames implements Names {
     return this.#inventory.identityOf(address);
   }
 
-  takeoverOf(): undefined {
-    return undefined;
+  takeovers(): Iterable<never> {
+    return [];
   }
 
   /** Rejects with a Failure as long as the file was never read; later the last content stays. */

@@ -59,8 +59,11 @@ export class KnownAddresses {
     return this.#known.get(address)?.identity;
   }
 
-  takeoverOf(address: string): Takeover | undefined {
-    return this.#known.get(address)?.takeover;
+  /** Of the addresses that had another owner before. */
+  *takeovers(): Iterable<readonly [string, Takeover]> {
+    for (const [address, { takeover }] of this.#known) {
+      if (takeover?.previous !== undefined) yield [address, takeover];
+    }
   }
 
   /** Makes room for these addresses and returns them; those that are too many are left out. */

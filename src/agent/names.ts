@@ -4,8 +4,8 @@ import type { Identity, Takeover } from '../inventory/identity.ts';
 export interface Names {
   /** By canonical text. Returns the same object while the owner says the same of itself. */
   identityOf(address: string): Identity | undefined;
-  /** Since when the present owner holds the address, and who held it before, where the source says so. */
-  takeoverOf(address: string): Takeover | undefined;
+  /** By canonical text: the addresses that had another owner before, as far as the source remembers. */
+  takeovers(): Iterable<readonly [string, Takeover]>;
   /**
    * Learns about these addresses, at the latest until the signal is aborted; what comes after that
    * is not lost. Does not reject because the source is away: the last answers stay.
@@ -16,7 +16,7 @@ export interface Names {
 /** Without a source of identities every address stays an address. */
 export const NO_NAMES: Names = {
   identityOf: () => undefined,
-  takeoverOf: () => undefined,
+  takeovers: () => [],
   resolve: async () => {},
 };
 

@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
-import type { Snapshot } from '../connections/snapshot.ts';
+import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { EXIT_FAILURE, EXIT_PERMISSION, Failure } from '../runtime/failure.ts';
-import type { WorkerAnswer, WorkerSettings } from './snapshot-worker.ts';
+import type { WorkerAnswer, WorkerQuestion, WorkerSettings } from './snapshot-worker.ts';
 
 const WORKER = new URL(`./snapshot-worker${import.meta.url.slice(-3)}`, import.meta.url);
 
@@ -27,9 +27,17 @@ export class SnapshotSource implements AsyncDisposable {
    */
   async take(): Promise<Snapshot> {
     this.#worker ??= await this.#start();
-    const answer = await answerOf(this.#worker);
+    const answer = await ask(this.#worker, { kind: 'take' });
     if (answer.kind === 'snapshot') return answer.snapshot;
-    throw failureOf(answer, this.#netns);
+    throw answer.kind === 'failure' ? failureOf(answer, this.#netns) : mixedUp(answer);
+  }
+
+  /** The edges of the last snapshot, with what began before these takeovers apart from now on. */
+  async divide(takeovers: readonly AddressTakeover[]): Promise<EdgeColumns> {
+    if (this.#worker === undefined) throw new Error('Cannot divide a snapshot: its worker died');
+    const answer = await ask(this.#worker, { kind: 'divide', takeovers });
+    if (answer.kind === 'division') return answer.edges;
+    throw mixedUp(answer);
   }
 
   /** Ends the worker; the next one's first snapshot is a baseline. */
@@ -55,11 +63,11 @@ export class SnapshotSource implements AsyncDisposable {
   }
 }
 
-async function answerOf(worker: Worker): Promise<WorkerAnswer> {
+async function ask(worker: Worker, question: WorkerQuestion): Promise<WorkerAnswer> {
   const settled = new AbortController();
   const { signal } = settled;
   try {
-    worker.postMessage('take');
+    worker.postMessage(question);
     const ended = once(worker, 'exit', { signal }).then(([code]) => {
       throw new Error(`It ended with exit code ${code}`);
     });
@@ -71,6 +79,10 @@ async function answerOf(worker: Worker): Promise<WorkerAnswer> {
   } finally {
     settled.abort();
   }
+}
+
+function mixedUp({ kind }: WorkerAnswer): Error {
+  return new Error(`Cannot use the answer of the snapshot worker: it is a ${kind}`);
 }
 
 function failureOf(answer: WorkerAnswer & { kind: 'failure' }, netns: string | undefined): Error {

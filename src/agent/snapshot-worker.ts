@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Snapshot } from '../connections/snapshot.ts';
+import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { Tally } from '../connections/tally.ts';
 import { ConntrackTable, hashBuckets } from '../conntrack/table.ts';
 import { canonicalAddress } from '../net/address.ts';
@@ -20,9 +20,15 @@ export interface WorkerSettings {
   readonly seed: number;
 }
 
-/** What the worker answers to each message it gets. */
+/** What the worker is asked for: the next snapshot, or the last one again, divided. */
+export type WorkerQuestion =
+  | { readonly kind: 'take' }
+  | { readonly kind: 'divide'; readonly takeovers: readonly AddressTakeover[] };
+
+/** What the worker answers to each question. */
 export type WorkerAnswer =
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'division'; readonly edges: EdgeColumns }
   | {
       readonly kind: 'failure';
       readonly operation: string;
@@ -41,10 +47,9 @@ const inputs = {
   now: Date.now,
 };
 
-parentPort?.on('message', () => {
-  const answer = take();
-  const transfer = answer.kind === 'snapshot' ? buffersOf(answer.snapshot) : [];
-  parentPort?.postMessage(answer, transfer);
+parentPort?.on('message', (question: WorkerQuestion) => {
+  const answer = question.kind === 'take' ? take() : divide(question.takeovers);
+  parentPort?.postMessage(answer, buffersOf(answer));
 });
 
 function take(): WorkerAnswer {
@@ -61,13 +66,19 @@ function take(): WorkerAnswer {
   }
 }
 
+function divide(takeovers: readonly AddressTakeover[]): WorkerAnswer {
+  return { kind: 'division', edges: inputs.tally.divide(takeovers) };
+}
+
 /** getifaddrs() asks the calling thread's network namespace. */
 function localAddresses(): readonly string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return addresses.flatMap(({ address }) => canonicalAddress(address) ?? []);
 }
 
-function buffersOf({ edges }: Snapshot): ArrayBuffer[] {
+function buffersOf(answer: WorkerAnswer): ArrayBuffer[] {
+  if (answer.kind === 'failure') return [];
+  const { edges } = answer.kind === 'snapshot' ? answer.snapshot : answer;
   const { number, opened, closed, active, fresh } = edges;
   return [number.buffer, opened.buffer, closed.buffer, active.buffer, fresh.buffer];
 }

@@ -42,7 +42,7 @@ export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
   const use: TableUse = available ? table.use() : { entries: 0, limit: undefined };
   const localAddresses = inputs.localAddresses();
   // Last: nothing that can fail comes behind it, or what it says would be lost for good.
-  const { baseline, entries, edges } = tally.finish();
+  const { baseline, entries, timestamped, edges } = tally.finish();
   const takenAtMs = now();
   return {
     baseline,
@@ -53,6 +53,7 @@ export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
     malformed,
     repeated,
     available,
+    timestamped,
     tableEntries: use.entries,
     tableLimit: use.limit,
     localAddresses,

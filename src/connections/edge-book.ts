@@ -33,22 +33,30 @@ export class EdgeBook<Account> {
   }
 
   /**
-   * Reads the snapshot's fresh edges, and pauses at every yield. Throws an Error when the snapshot
-   * does not continue the last one; then only a baseline can follow.
+   * Reads the snapshot's fresh edges, in place of those of a snapshot that was not settled, and pauses
+   * at every yield. Throws an Error when the snapshot does not continue the last one that was; then
+   * only a baseline can follow.
    */
-  *read({ baseline, edges }: Snapshot): Generator<void, void> {
-    this.#forget(this.#fresh.values());
+  *read({ baseline, edges }: Pick<Snapshot, 'baseline' | 'edges'>): Generator<void, void> {
+    const unsettled = this.#fresh;
     this.#fresh = new Map();
-    const keys = new FreshKeys(edges.fresh);
-    for (let at = 0; at < edges.fresh.length; at += FRESH_WORDS) {
-      const number = keys.word(at, FRESH.number);
-      if (this.#fresh.has(number) || (!baseline && this.#edges[number] !== undefined)) {
-        throw new Error(`Cannot read a snapshot: edge ${number} is new, but the number is in use`);
+    try {
+      const keys = new FreshKeys(edges.fresh);
+      for (let at = 0; at < edges.fresh.length; at += FRESH_WORDS) {
+        const number = keys.word(at, FRESH.number);
+        if (this.#fresh.has(number) || (!baseline && this.#edges[number] !== undefined)) {
+          throw new Error(
+            `Cannot read a snapshot: edge ${number} is new, but its number is in use`,
+          );
+        }
+        this.#fresh.set(number, this.#readEdge(keys, at));
+        if (this.#fresh.size % SLICE_EDGES === 0) yield;
       }
-      this.#fresh.set(number, this.#readEdge(keys, at));
-      if (this.#fresh.size % SLICE_EDGES === 0) yield;
+      this.#checkRows(edges, baseline);
+    } finally {
+      // Afterwards, so that an address which both have stays the same object.
+      this.#forget(unsettled.values());
     }
-    this.#checkRows(edges, baseline);
   }
 
   /** The edges to name: those just read, and those with an endpoint that was renamed. */
@@ -89,9 +97,9 @@ export class EdgeBook<Account> {
     const port = keys.port(at, FRESH.port);
     if (this.#exclusion.hasDestination(protocol, port)) return EXCLUDED;
     const edge = {
-      source: this.#endpoints.acquire(keys.address(at, FRESH.source)),
-      destination: this.#endpoints.acquire(keys.address(at, FRESH.destination)),
-      backend: this.#endpoints.acquire(keys.address(at, FRESH.backend)),
+      source: this.#acquire(keys, at, FRESH.source, FRESH.sourceTakeover),
+      destination: this.#acquire(keys, at, FRESH.destination, FRESH.destinationTakeover),
+      backend: this.#acquire(keys, at, FRESH.backend, FRESH.backendTakeover),
       protocol,
       port,
       backendPort: keys.port(at, FRESH.backendPort),
@@ -102,6 +110,10 @@ export class EdgeBook<Account> {
     if (!edge.source.isExcluded && !edge.destination.isExcluded) return edge;
     this.#release(edge);
     return EXCLUDED;
+  }
+
+  #acquire(keys: FreshKeys, at: number, address: number, takeover: number): SharedEndpoint {
+    return this.#endpoints.acquire(keys.address(at, address), keys.word(at, takeover));
   }
 
   #checkRows({ number }: EdgeColumns, baseline: boolean): void {

@@ -2,11 +2,21 @@ import { hasPorts } from '../conntrack/entry.ts';
 import { AF_INET } from '../netlink/constants.ts';
 import { ROW_ROUTE_MASK, type EntryRows } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
-import { FRESH, FRESH_WORDS, NO_PORT, STATE_SLOTS, type EdgeColumns } from './snapshot.ts';
+import {
+  FRESH,
+  FRESH_WORDS,
+  NO_PORT,
+  STATE_SLOTS,
+  type AddressTakeover,
+  type EdgeColumns,
+} from './snapshot.ts';
+import { Takeovers } from './takeovers.ts';
 
 const INITIAL_SLOTS = 256;
 /** protocol | destination port << 16; backend port and source translation as in EntryRows */
 const KEY_HEAD_WORDS = 2;
+/** Source, destination, backend: as many addresses, and behind them as many numbers of takeovers. */
+const KEY_ADDRESSES = 3;
 
 /** What differs between the address families. */
 export interface FamilyOptions {
@@ -20,7 +30,7 @@ export interface FamilyOptions {
 
 /**
  * The edges of one address family and their counts. An edge keeps its slot while it has connections;
- * report() frees the slots of those that have none any more.
+ * settle() frees the slots of those that have none any more.
  */
 export class EdgeTable {
   opened = new Uint32Array(INITIAL_SLOTS);
@@ -31,6 +41,7 @@ export class EdgeTable {
   readonly #stride: number;
   readonly #seed: number;
   readonly #index = new HashIndex();
+  readonly #takeovers: Takeovers;
   #keys: Uint32Array;
   #isLive = new Uint8Array(INITIAL_SLOTS);
   /** Slots below this one have been in use. */
@@ -38,12 +49,14 @@ export class EdgeTable {
   #live = 0;
   #free: number[] = [];
   #fresh: number[] = [];
+  #ended: number[] = [];
 
   constructor(options: FamilyOptions) {
     this.#family = options.family;
     this.#addressWords = options.addressWords;
     this.#seed = options.seed;
-    this.#stride = KEY_HEAD_WORDS + 3 * options.addressWords;
+    this.#takeovers = new Takeovers(options);
+    this.#stride = KEY_HEAD_WORDS + KEY_ADDRESSES * (options.addressWords + 1);
     this.#keys = new Uint32Array(INITIAL_SLOTS * this.#stride);
   }
 
@@ -61,6 +74,35 @@ export class EdgeTable {
     this.closed.fill(0);
     this.active.fill(0);
     this.#fresh = [];
+  }
+
+  /** Back to where beginSnapshot() was: the edges that are new since then are not there any more. */
+  restartSnapshot(): void {
+    this.#release(this.#fresh);
+    this.#ended = [];
+    this.beginSnapshot();
+  }
+
+  /** From now on slotOf() keeps what began before apart. Returns the slots that this can concern. */
+  takeOver(takeovers: readonly AddressTakeover[]): ReadonlySet<number> {
+    const added = new Takeovers({ addressWords: this.#addressWords });
+    added.add(takeovers);
+    this.#takeovers.add(takeovers);
+    const slots = new Set<number>();
+    for (let slot = 0; slot < this.#high; slot++) {
+      for (let address = 0; address < KEY_ADDRESSES; address++) {
+        const at = slot * this.#stride + KEY_HEAD_WORDS + address * this.#addressWords;
+        if (added.has(this.#keys, at)) slots.add(slot);
+      }
+    }
+    return slots;
+  }
+
+  /** What report() said stands: its edges without a connection are forgotten. */
+  settle(): void {
+    this.#release(this.#ended);
+    this.#ended = [];
+    if (!this.#takeovers.isEmpty) this.#takeovers.retain(this.#takeoversInUse());
   }
 
   /** Slot of the edge that an entry belongs to; the edge is new when it was not there. */
@@ -89,16 +131,12 @@ export class EdgeTable {
     return candidate;
   }
 
-  /**
-   * Writes this snapshot's rows from `row` on and the records of its new edges from word `fresh` on,
-   * and then frees the slots of the edges that have no connection any more.
-   */
+  /** Writes this snapshot's rows from `row` on and the records of its new edges from word `fresh` on. */
   report(columns: EdgeColumns, options: { readonly row: number; readonly fresh: number }): void {
     const { opened, closed, active } = this;
     const into = columns.active;
     let row = options.row;
     let to = row * STATE_SLOTS;
-    const ended: number[] = [];
     for (let slot = 0; slot < this.#high; slot++) {
       if (this.#isLive[slot] === 0) continue;
       columns.number[row] = this.#numberOf(slot);
@@ -110,11 +148,10 @@ export class EdgeTable {
         into[to] = count;
         any |= count;
       }
-      if (any === 0) ended.push(slot);
+      if (any === 0) this.#ended.push(slot);
       row++;
     }
     this.#writeFresh(columns.fresh, options.fresh);
-    this.#release(ended);
   }
 
   /** The two families share one space of numbers: IPv4 has the even ones. */
@@ -143,6 +180,10 @@ export class EdgeTable {
         into[to + FRESH.destination + i] = this.#keys[address + addressWords]!;
         into[to + FRESH.backend + i] = this.#keys[address + 2 * addressWords]!;
       }
+      const takeovers = from + KEY_HEAD_WORDS + KEY_ADDRESSES * addressWords;
+      into[to + FRESH.sourceTakeover] = this.#keys[takeovers]!;
+      into[to + FRESH.destinationTakeover] = this.#keys[takeovers + 1]!;
+      into[to + FRESH.backendTakeover] = this.#keys[takeovers + 2]!;
       to += FRESH_WORDS;
     }
   }
@@ -164,8 +205,24 @@ export class EdgeTable {
     const port = hasPorts(protocol) ? words[from + 2]! & 0xffff : 0;
     this.#keys[key] = protocol | (port << 16);
     this.#keys[key + 1] = words[from + rows.flagsAt]! & ROW_ROUTE_MASK;
-    const addresses = 3 * this.#addressWords;
+    const addresses = KEY_ADDRESSES * this.#addressWords;
     for (let i = 0; i < addresses; i++) this.#keys[key + KEY_HEAD_WORDS + i] = words[from + 3 + i]!;
+    const takeovers = key + KEY_HEAD_WORDS + addresses;
+    const start = rows.starts.get(row);
+    for (let i = 0; i < KEY_ADDRESSES; i++) {
+      const at = key + KEY_HEAD_WORDS + i * this.#addressWords;
+      this.#keys[takeovers + i] = this.#takeovers.numberOf(this.#keys, at, start);
+    }
+  }
+
+  #takeoversInUse(): ReadonlySet<number> {
+    const numbers = new Set<number>();
+    for (let slot = 0; slot < this.#high; slot++) {
+      if (this.#isLive[slot] === 0) continue;
+      const end = (slot + 1) * this.#stride;
+      for (let at = end - KEY_ADDRESSES; at < end; at++) numbers.add(this.#keys[at]!);
+    }
+    return numbers;
   }
 
   #reserve(slots: number): void {

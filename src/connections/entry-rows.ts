@@ -57,6 +57,12 @@ export class EntryRows {
     this.packets.clear();
   }
 
+  /** No row is counted any more. */
+  uncount(): void {
+    for (let row = 0; row < this.count; row++)
+      this.words[row * this.stride + this.edgeAt] = NO_EDGE;
+  }
+
   /** Appends a decoded entry (see conntrack/entry.ts). */
   add(entry: Uint32Array): void {
     const row = this.count++;

@@ -1,5 +1,5 @@
 import { stateName } from '../conntrack/state.ts';
-import type { Identity } from '../inventory/identity.ts';
+import type { Identity, Takeover } from '../inventory/identity.ts';
 import { AccountBook, type AccountBookOptions } from './account-book.ts';
 import type { Account, SeriesTimes } from './account.ts';
 import { EdgeBook, EXCLUDED } from './edge-book.ts';
@@ -7,7 +7,7 @@ import { EndpointBook } from './endpoint-book.ts';
 import { Exclusion, type ExcludeRule } from './exclude.ts';
 import { isPrimary } from './primary.ts';
 import type { Publication } from './series.ts';
-import { STATE_SLOTS, type Snapshot } from './snapshot.ts';
+import { STATE_SLOTS, type AddressTakeover, type EdgeColumns, type Snapshot } from './snapshot.ts';
 
 /** Edges named between two pauses of {@link Ledger.rename}. */
 const SLICE_EDGES = 100;
@@ -47,10 +47,14 @@ type Step = 'committed' | 'begun' | 'read' | 'named';
  *
  *     for (const _ of ledger.begin(snapshot)) await pause();
  *     const owners = await resolve(ledger.addresses());
+ *     const takeovers = ledger.takeOver(owners.takeovers());
+ *     if (takeovers.length > 0) {
+ *       for (const _ of ledger.amend(await divide(takeovers))) await pause();
+ *     }
  *     for (const _ of ledger.rename((address) => owners.get(address))) await pause();
  *     const publication = ledger.commit();
  *
- * begin() and rename() are generators that yield every few milliseconds, so that the caller can let
+ * begin(), amend() and rename() are generators that yield every few milliseconds, so that the caller can let
  * others have the thread; they must be run to their end. Nothing of a snapshot shows before commit().
  * A snapshot that is not committed is lost, and what it counted with it: only a baseline can follow.
  */
@@ -85,15 +89,27 @@ export class Ledger<Labels extends object> {
     if (this.#step !== 'committed' && !snapshot.baseline) {
       throw new Error(`Cannot begin a snapshot: the last one is ${this.#step}, but not committed`);
     }
-    this.#step = 'begun';
-    this.#snapshot = snapshot;
-    yield* this.#edges.read(snapshot);
-    this.#step = 'read';
+    if (snapshot.baseline) this.#endpoints.forgetTold();
+    yield* this.#read(snapshot);
+  }
+
+  /** Reads what the snapshot in hand should have said of its edges. */
+  *amend(edges: EdgeColumns): Generator<void, void> {
+    yield* this.#read({ ...this.#snapshotAfter('read', 'amend'), edges });
   }
 
   /** The addresses of all edges, those of the snapshot in hand included. */
   addresses(): Iterable<string> {
     return this.#endpoints.addresses();
+  }
+
+  /**
+   * Takeovers of addresses of the snapshot in hand that are new, with the numbers by which the edges of
+   * the former owners will be told. None where the kernel does not say when connections began.
+   */
+  takeOver(takeovers: Iterable<readonly [string, Takeover]>): readonly AddressTakeover[] {
+    const { timestamped } = this.#snapshotAfter('read', 'take addresses over');
+    return timestamped ? this.#endpoints.takeOver(takeovers) : [];
   }
 
   /** Names the edges that are new, and those with an address that has another owner than before. */
@@ -130,6 +146,13 @@ export class Ledger<Labels extends object> {
     this.#step = 'committed';
     this.#lastTakenAtMs = takenAtMs;
     return { takenAtMs, series };
+  }
+
+  *#read(snapshot: Snapshot): Generator<void, void> {
+    this.#step = 'begun';
+    this.#snapshot = snapshot;
+    yield* this.#edges.read(snapshot);
+    this.#step = 'read';
   }
 
   #snapshotAfter(step: Step, action: string): Snapshot {

@@ -10,7 +10,7 @@
 export const STATE_SLOTS = 16;
 
 /** Words of one record in {@link EdgeColumns.fresh}. */
-export const FRESH_WORDS = 18;
+export const FRESH_WORDS = 21;
 
 /** Word offsets inside one record of {@link EdgeColumns.fresh}. */
 export const FRESH = {
@@ -32,6 +32,10 @@ export const FRESH = {
   destination: 10,
   /** source address of the reply tuple */
   backend: 14,
+  /** {@link AddressTakeover.number} of the takeover that ended its owner's time; 0 for the present owner */
+  sourceTakeover: 18,
+  destinationTakeover: 19,
+  backendTakeover: 20,
 } as const;
 
 export const NO_PORT = 0xffff_ffff;
@@ -50,6 +54,16 @@ export interface EdgeColumns {
   readonly fresh: Uint32Array<ArrayBuffer>;
 }
 
+/** An address passed from one owner to another: what began before belongs to the former one. */
+export interface AddressTakeover {
+  /** From 1; never used again. */
+  readonly number: number;
+  /** Canonical text. */
+  readonly address: string;
+  /** Milliseconds since the epoch. */
+  readonly sinceMs: number;
+}
+
 export interface Snapshot {
   /** True for the first snapshot of a worker: numbers start anew, nothing is opened or closed. */
   readonly baseline: boolean;
@@ -64,6 +78,8 @@ export interface Snapshot {
   readonly repeated: number;
   /** False where the kernel has no ctnetlink; the table then counts as empty. */
   readonly available: boolean;
+  /** The kernel says when connections began (nf_conntrack_timestamp), at least of some. */
+  readonly timestamped: boolean;
   /** The kernel's own count of the table, and its limit (nf_conntrack_max), in this network namespace. */
   readonly tableEntries: number;
   readonly tableLimit: number | undefined;

@@ -4,7 +4,12 @@ import t, { type Test } from 'tap';
 import { Cycle } from '../../src/agent/cycle.ts';
 import { NO_NAMES, type Names } from '../../src/agent/names.ts';
 import { Ledger } from '../../src/connections/ledger.ts';
-import type { Snapshot } from '../../src/connections/snapshot.ts';
+import {
+  FRESH,
+  type AddressTakeover,
+  type EdgeColumns,
+  type Snapshot,
+} from '../../src/connections/snapshot.ts';
 import { connectionAttributes, overflowAttributes } from '../../src/telemetry/attributes.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
@@ -18,11 +23,12 @@ const { signal } = new AbortController();
 
 interface Outside {
   readonly take: () => Snapshot;
+  readonly divide?: (takeovers: readonly AddressTakeover[]) => EdgeColumns;
   readonly names?: Names;
 }
 
 /** A cycle with everything real but the kernel and the source of names. */
-function createCycle({ take, names = NO_NAMES }: Outside) {
+function createCycle({ take, divide = notAsked, names = NO_NAMES }: Outside) {
   const { log, lines } = capturedLog();
   const nodeName = 'node-a';
   const producer = new ConnectionProducer({ nodeName, version: '0.1.0' });
@@ -30,7 +36,11 @@ function createCycle({ take, names = NO_NAMES }: Outside) {
   const provider = new MeterProvider({ readers: [page.reader] });
   const resets: unknown[] = [];
   const cycle = new Cycle({
-    snapshots: { take: async () => take(), reset: async () => void resets.push('reset') },
+    snapshots: {
+      take: async () => take(),
+      divide: async (takeovers) => divide(takeovers),
+      reset: async () => void resets.push('reset'),
+    },
     names,
     ledger: new Ledger<Attributes>({
       nodeName,
@@ -53,6 +63,10 @@ const warnings = (lines: ReturnType<typeof capturedLog>['lines']) =>
 
 function fail(message: string): never {
   throw new Error(message);
+}
+
+function notAsked(): never {
+  return fail('nobody was to ask for this');
 }
 
 /** The steps one after the other; the last one for ever. */
@@ -223,4 +237,55 @@ t.test('a tick publishes the names that are known', async (t) => {
   const { cycle, values } = createCycle({ take: () => table.snapshot(1000), names });
   await cycle.tick(signal);
   t.match(await values('khan_connection_active'), [/src_type="pod".*src_name="web-0"/]);
+});
+
+/** Says of every snapshot that the address has another owner since the epoch. */
+const takenOver: Names = {
+  ...NO_NAMES,
+  takeovers: () => [
+    [webToApi.source, { sinceMs: 7, previous: { type: 'pod', name: 'web-0', node: 'node-a' } }],
+  ],
+};
+
+t.test('a snapshot is divided once for each takeover, before anything is named', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const asked: (readonly AddressTakeover[])[] = [];
+  let taken: Snapshot | undefined;
+  const { cycle, values } = createCycle({
+    take: () => (taken = { ...table.snapshot(1000), timestamped: true }),
+    divide(takeovers) {
+      asked.push(takeovers);
+      const edges = structuredClone(taken!.edges);
+      edges.fresh[FRESH.sourceTakeover] = takeovers[0]!.number;
+      return edges;
+    },
+    names: takenOver,
+  });
+  await cycle.tick(signal);
+  t.strictSame(asked, [[{ number: 1, address: webToApi.source, sinceMs: 7 }]]);
+  t.match(await values('khan_connection_active'), [/src_name="web-0".* 1$/]);
+  await cycle.tick(signal);
+  t.equal(asked.length, 1);
+});
+
+t.test('a division that fails makes the next snapshot a baseline, divided again', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const asked: unknown[] = [];
+  let taken: Snapshot | undefined;
+  const divide = inTurn([() => fail('the worker died'), () => taken!.edges]);
+  const { cycle, resets } = createCycle({
+    take: () => (taken = { ...table.snapshot(1000), timestamped: true }),
+    divide(takeovers) {
+      asked.push(takeovers);
+      return divide();
+    },
+    names: takenOver,
+  });
+  await t.rejects(cycle.tick(signal), { message: 'the worker died' });
+  t.strictSame(resets, ['reset']);
+  table.restart();
+  await cycle.tick(signal);
+  t.equal(asked.length, 2);
 });

@@ -90,27 +90,34 @@ t.test('an owner that says the same stays the same object', async (t) => {
   t.strictSame(known.identityOf(A), { ...web, app: 'web' });
 });
 
-t.test('since when an owner has an address stays known, and who had it before', async (t) => {
+t.test('who had an address before, and until when, stays known', async (t) => {
   const { known, exchange } = knownAddresses();
   const old = { type: 'pod', name: 'api-0' } as const;
-  t.equal(known.takeoverOf(A), undefined);
   exchange([A, B], answer({ entries: { [A]: { ...web, sinceMs: 1000 }, [B]: web } }));
-  t.strictSame(known.takeoverOf(A), { sinceMs: 1000 });
-  t.equal(known.takeoverOf(B), undefined, 'nobody said so');
+  t.strictSame([...known.takeovers()], [], 'nobody said so');
   exchange([A], answer({ rev: 2, entries: { [A]: { ...web, sinceMs: 2000, previous: old } } }));
-  const takeover = known.takeoverOf(A);
-  t.strictSame(takeover, { sinceMs: 2000, previous: old });
+  const told = [...known.takeovers()];
+  t.strictSame(told, [[A, { sinceMs: 2000, previous: old }]]);
   exchange([A], answer({ rev: 3 }));
-  t.equal(known.takeoverOf(A), takeover, 'nothing changed');
+  t.strictSame([...known.takeovers()], told, 'nothing changed');
   exchange(
     [A],
     answer({ epoch: 'e2', reset: true, entries: { [A]: { ...web, app: 'web', sinceMs: 2000 } } }),
   );
-  t.equal(known.takeoverOf(A), takeover, 'a controller forgets who was there, its owner does not');
+  t.strictSame(
+    [...known.takeovers()],
+    told,
+    'a controller forgets who was there, its agents do not',
+  );
   exchange([A], answer({ epoch: 'e2', rev: 4, entries: { [A]: { ...old, sinceMs: 3000 } } }));
-  t.strictSame(known.takeoverOf(A), { sinceMs: 3000 }, 'of another owner');
-  exchange([A], answer({ epoch: 'e2', rev: 5, gone: [A] }));
-  t.equal(known.takeoverOf(A), undefined);
+  t.strictSame([...known.takeovers()], [], 'of an owner who had it from nobody');
+  exchange(
+    [A],
+    answer({ epoch: 'e2', rev: 5, entries: { [A]: { ...web, sinceMs: 4000, previous: old } } }),
+  );
+  t.equal([...known.takeovers()].length, 1);
+  exchange([A], answer({ epoch: 'e2', rev: 6, gone: [A] }));
+  t.strictSame([...known.takeovers()], []);
 });
 
 t.test('an owned address is due again when the controller said so', async (t) => {

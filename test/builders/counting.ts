@@ -1,3 +1,4 @@
+import type { AddressTakeover } from '../../src/connections/snapshot.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import { EdgeReader, type EdgeCounts } from './edge-reader.ts';
 import { entryOf, type Flow } from './flow.ts';
@@ -15,6 +16,11 @@ export class Counting {
     this.failedDump(flows);
     const { baseline, entries, edges } = this.#tally.finish();
     return { baseline, entries, edges: this.#reader.read(edges) };
+  }
+
+  /** What the last snapshot's edges are once these addresses were taken over. */
+  divide(takeovers: readonly AddressTakeover[]): Map<string, EdgeCounts> {
+    return this.#reader.readAgain(this.#tally.divide(takeovers));
   }
 
   /** A dump that does not come to its end. */

@@ -19,14 +19,17 @@ export interface EdgeKey {
   readonly backend: string;
   readonly backendPort: number | undefined;
   readonly sourceTranslated: boolean;
+  /** That ended the time of the owner of source, destination and backend; all 0 where left out. */
+  readonly takeovers?: readonly number[];
 }
 
 /** `6 10.1.0.11 > 10.96.0.10:443 = 10.1.0.22:8443 translated` */
 export function edgeText(key: EdgeKey): string {
-  const { protocol, source, destination, backend, sourceTranslated } = key;
+  const { protocol, source, destination, backend, sourceTranslated, takeovers = [] } = key;
   const to = `${destination}:${key.port ?? '-'}`;
   const real = `${backend}:${key.backendPort ?? '-'}`;
-  return `${protocol} ${source} > ${to} = ${real}${sourceTranslated ? ' translated' : ''}`;
+  const former = takeovers.some((number) => number > 0) ? ` before ${takeovers.join()}` : '';
+  return `${protocol} ${source} > ${to} = ${real}${sourceTranslated ? ' translated' : ''}${former}`;
 }
 
 /**
@@ -34,10 +37,18 @@ export function edgeText(key: EdgeKey): string {
  * forgets them with a row of zeros. Throws where a number means two edges, or none.
  */
 export class EdgeReader {
-  readonly #names = new Map<number, string>();
+  #names = new Map<number, string>();
+  #namesBefore: ReadonlyMap<number, string> = new Map();
+
+  /** What replaces what was read last. */
+  readAgain(columns: EdgeColumns): Map<string, EdgeCounts> {
+    this.#names = new Map(this.#namesBefore);
+    return this.read(columns);
+  }
 
   /** Counts by the text of the edge. */
   read(columns: EdgeColumns): Map<string, EdgeCounts> {
+    this.#namesBefore = new Map(this.#names);
     for (let at = 0; at < columns.fresh.length; at += FRESH_WORDS) this.#learn(columns.fresh, at);
     const edges = new Map<string, EdgeCounts>();
     for (const [row, number] of columns.number.entries()) {
@@ -71,6 +82,11 @@ export class EdgeReader {
       backend: address(FRESH.backend),
       backendPort: port(FRESH.backendPort),
       sourceTranslated: word(FRESH.sourceTranslated) === 1,
+      takeovers: [
+        word(FRESH.sourceTakeover),
+        word(FRESH.destinationTakeover),
+        word(FRESH.backendTakeover),
+      ],
     });
     this.#names.set(number, name);
   }

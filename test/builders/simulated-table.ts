@@ -88,6 +88,7 @@ export class SimulatedTable {
     const snapshot: Snapshot = {
       baseline,
       available: true,
+      timestamped: false,
       takenAtMs,
       durationMs: 0,
       entries: edges.reduce((sum, { connections }) => sum + connections.length, 0),

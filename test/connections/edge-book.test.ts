@@ -104,6 +104,6 @@ t.test('a snapshot that gives a number to a second edge is refused', async (t) =
   const snapshot = table.snapshot(1);
   enter(edges, snapshot);
   t.throws(() => enter(edges, { ...snapshot, baseline: false }), {
-    message: 'Cannot read a snapshot: edge 0 is new, but the number is in use',
+    message: 'Cannot read a snapshot: edge 0 is new, but its number is in use',
   });
 });

@@ -15,6 +15,7 @@ const edges = (count: number, first = 0) =>
 /** Counts one connection of each flow, and says what the table reports. */
 function snapshot(table: EdgeTable, flows: readonly Flow[]) {
   const rows = new EntryRows(1);
+  table.settle();
   table.beginSnapshot();
   const slots = flows.map((one, row) => {
     rows.add(entryOf(one));

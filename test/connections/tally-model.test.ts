@@ -6,6 +6,13 @@ import type { EdgeCounts } from '../builders/edge-reader.ts';
 import { flow, flow6, type Flow } from '../builders/flow.ts';
 import { identityOf, TallyModel } from '../builders/tally-model.ts';
 
+const BEGAN_MS = 1_790_000_000_000;
+
+/** Of 0: the kernel does not say. */
+function startOf(value: number): bigint {
+  return value === 0 ? 0n : BigInt(BEGAN_MS + value) * 1_000_000n;
+}
+
 /** Any flow out of few, so that ids, tuples and edges meet often. */
 const anyOfFew = fc.nat(2 ** 31).map((number): Flow => {
   let rest = number;
@@ -30,6 +37,7 @@ const anyOfFew = fc.nat(2 ** 31).map((number): Flow => {
     ...(next(3) === 0 ? { backend: `${address}${21 + next(2)}`, backendPort: 8080 } : {}),
     ...(next(5) === 0 ? { replyTo: `${address}99` } : {}),
     ...(protocol === 6 ? { state: next(10) } : { status: next(2) * 6 }),
+    start: startOf(next(10)),
   });
 });
 
@@ -43,6 +51,16 @@ const anyStep = fc.record({
   changes: fc.array(fc.record({ at, kind: fc.nat(5), value: fc.nat(9) }), { maxLength: 20 }),
   repeats: fc.array(span, { maxLength: 2 }),
   failed: fc.option(at, { freq: 4 }),
+  takeovers: fc.option(
+    fc.array(
+      fc.record({
+        address: fc.constantFrom('10.1.0.1', '10.1.0.2', '10.1.0.11', '10.1.0.21', 'fd00:10::1'),
+        sinceMs: fc.nat(9).map((value) => BEGAN_MS + value),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    { freq: 2 },
+  ),
 });
 type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never;
 
@@ -52,7 +70,7 @@ function changed(one: Flow, kind: number, value: number): Flow {
     case 1:
       return one.protocol === 6 ? { ...one, state: value } : one;
     case 2:
-      return { ...one, start: BigInt(value) << 60n };
+      return { ...one, start: startOf(value) };
     case 3:
       return { ...one, packets: [BigInt(value) << 32n, BigInt(value)] };
     case 4:
@@ -90,8 +108,24 @@ function withRepeats(table: readonly Flow[], repeats: Step['repeats']): Flow[] {
 const plain = (edges: Map<string, EdgeCounts>) =>
   Object.fromEntries([...edges].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 
+/** The values of all edges that differ in nothing but whose they are. */
+function byRoute<T>(edges: Map<string, T>): Map<string, T[]> {
+  const routes = new Map<string, T[]>();
+  for (const [name, value] of edges) {
+    const [route = ''] = name.split(' before ', 1);
+    routes.set(route, [...(routes.get(route) ?? []), value]);
+  }
+  return routes;
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}
+
 t.test('whatever happens to the table, the tally says what a plain model says', async (t) => {
   let reopened = 0;
+  let divided = 0;
+  let lastTakeover = 0;
   fc.assert(
     fc.property(
       fc.array(anyOfFew, { maxLength: 200 }),
@@ -110,13 +144,25 @@ t.test('whatever happens to the table, the tally says what a plain model says', 
           assert.deepEqual(plain(said.edges), plain(meant.edges));
           assert.equal(said.entries, meant.entries);
 
-          // The sum rule, without the model: active = baseline that is left + opened - closed.
-          const baseline = model.baseline();
-          for (const [name, { opened, closed, active }] of said.edges) {
-            const sum = (total.get(name) ?? 0) + opened - closed;
-            const now = Object.values(active).reduce((all, count) => all + count, 0);
-            assert.equal(now, sum + (baseline.get(name) ?? 0), name);
-            total.set(name, sum);
+          let { edges } = said;
+          if (step.takeovers !== null) {
+            const takeovers = step.takeovers.map((one) => ({ ...one, number: ++lastTakeover }));
+            edges = counting.divide(takeovers);
+            assert.deepEqual(plain(edges), plain(model.divide(takeovers)));
+            divided += [...edges.keys()].filter((name) => name.includes('before')).length;
+          }
+
+          // The sum rule, without the model: active = baseline that is left + opened - closed. What
+          // is divided moves from one owner's edge to another's.
+          const baseline = byRoute(model.baseline());
+          const counts = byRoute(edges);
+          for (const [route, all] of counts) {
+            const opened = sum(all, (one) => one.opened);
+            const closed = sum(all, (one) => one.closed);
+            const rest = (total.get(route) ?? 0) + opened - closed;
+            const now = sum(all, (one) => sum(Object.values(one.active), Number));
+            assert.equal(now, rest + sum(baseline.get(route) ?? [], Number), route);
+            total.set(route, rest);
             if (opened > 0 && closed > 0) reopened++;
           }
           table = later(table, step);
@@ -126,4 +172,5 @@ t.test('whatever happens to the table, the tally says what a plain model says', 
     { numRuns: 1500 },
   );
   t.ok(reopened > 100, 'edges that open and close at once');
+  t.ok(divided > 1000, 'edges of former owners');
 });

@@ -33,6 +33,11 @@ function podCalled(name: string): {
   return { src_type: 'pod', src_ns: 'shop', src_app: name.split('-')[0] ?? '', src_name: name };
 }
 
+/** The API server keeps whole seconds of a pod's start: what began in the same one may be anybody's. */
+async function untilNextSecond(): Promise<void> {
+  await delay(1000 - (Date.now() % 1000));
+}
+
 async function openBoth({ traffic }: Cluster, client: string, to: Addresses): Promise<void> {
   for (const family of FAMILIES) await traffic.open(client, { address: to[family], port: PORT });
 }
@@ -51,12 +56,33 @@ await requireServers(t, async () => {
     },
   );
   t.setTimeout(300_000);
-  const replace = async (old: string, name: string) => {
+  const replace = async (old: string, name: string, at = old) => {
     await plane.kube.delete(`${SHOP}/pods/${old}`);
-    await createPod(plane.kube, place(old), { name });
+    await createPod(plane.kube, place(at), { name });
   };
   /** What a page of the first replica says. */
   const pageOf = async (path: string) => fetch(`${plane.replicas[0]?.url}${path}`);
+
+  test('where the kernel keeps when connections began, each stays with the pod that began it', async (t, cluster) => {
+    await cluster.keepTimestamps(t);
+    const edge = { ...NODE_B, from: place('dns-0').addresses };
+    const expected: Row[] = [];
+    const openAs = async (pod: string) => {
+      await openBoth(cluster, 'dns-0', edge.to);
+      const once = { opened: 1, closed: 0, active: { ESTABLISHED: 1 } };
+      expected.push(...rowsFrom(podCalled(pod), edge, once));
+      await cluster.agents.show(t, expected);
+    };
+    await openAs('dns-0');
+    for (const [old, next] of [
+      ['dns-0', 'dns-1'],
+      ['dns-1', 'dns-2'],
+    ] as const) {
+      await untilNextSecond();
+      await replace(old, next, 'dns-0');
+      await openAs(next);
+    }
+  });
 
   test('a pod that is known only after its first connections gets its name then', async (t, cluster) => {
     const edge = { ...NODE_A, from: place('cart-0').addresses };
@@ -119,7 +145,8 @@ await requireServers(t, async () => {
     ]);
     t.equal(listed.output, `Succeeded ${edge.from.ipv4}`);
     await openBoth(cluster, 'dns-0', edge.to);
-    await cluster.agents.show(t, rowsOfBoth(edge, { opened: 1, active: { ESTABLISHED: 1 } }));
+    const once = { opened: 1, closed: 0, active: { ESTABLISHED: 1 } };
+    await cluster.agents.show(t, rowsFrom(podCalled('dns-2'), edge, once));
   });
 
   test('with one controller killed, the other one names what is new', async (t, cluster) => {

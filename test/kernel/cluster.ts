@@ -122,6 +122,17 @@ export class Cluster implements AsyncDisposable {
     await setTimeouts(this.lab, timeouts);
   }
 
+  /** The tables of the nodes keep when each connection began, of those that are new from now on. */
+  async keepTimestamps(t: Test): Promise<void> {
+    const keep = async (value: '0' | '1') => {
+      for (const { name } of NODES) {
+        await this.lab.namespace(name).sysctl({ 'net/netfilter/nf_conntrack_timestamp': value });
+      }
+    };
+    t.teardown(() => keep('0'));
+    await keep('1');
+  }
+
   /** Agents that have never seen a table before. */
   async newAgents(argv: readonly string[] = []): Promise<Agents> {
     const { lab, traffic } = this;
