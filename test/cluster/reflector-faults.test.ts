@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { reflect, thing } from '../builders/reflection.ts';
-import { added, failure, KubeApi, listEnd } from '../fakes/kube-api.ts';
+import { added, bookmark, failure, KubeApi, listEnd } from '../fakes/kube-api.ts';
 
 /** A reflector that has read `a` as of version 7. */
 async function watching(t: Test, options: Parameters<typeof reflect>[2] = {}) {
@@ -81,6 +82,19 @@ t.test('a server that is gone is found again when it is back', async (t) => {
   again.send(added(thing('c', { resourceVersion: '9' })));
   await until('put c-uid');
   t.equal(reflector.status.failingSinceMs, undefined);
+});
+
+t.test('a watch with nothing but bookmarks now and then is kept', async (t) => {
+  const silenceMsMax = 2000;
+  const { stream, told, until } = await watching(t, { silenceMsMax });
+  const quiet = told.length;
+  for (let quietMs = 0; quietMs <= silenceMsMax; quietMs += 250) {
+    await delay(250);
+    stream.send(bookmark('8'));
+  }
+  stream.send(added(thing('b', { resourceVersion: '9' })));
+  await until('put b-uid');
+  t.notMatch(told.slice(quiet).join(), /interrupted|listed|wait/);
 });
 
 t.test('a watch that falls silent is made anew', async (t) => {

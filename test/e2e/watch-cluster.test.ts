@@ -1,5 +1,4 @@
 /** The watch of a real API server, through everything that one does to those who watch. */
-import { writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { ClusterClient } from '../../src/cluster/cluster-client.ts';
@@ -178,23 +177,6 @@ await requireServers(t, async () => {
     await kube.grantControllerRules(ACCOUNT);
     await until(t, 'synced', () => watch.state.synced);
   });
-
-  await t.test(
-    'with a token that is refused, it reads the file again, and goes on with the new one',
-    async (t) => {
-      const { watch, told, tokenFile, cut, mend } = await watched(t, kube);
-      await until(t, 'synced', () => watch.state.synced);
-      cut();
-      const good = await kube.token(ACCOUNT);
-      await writeFile(tokenFile, 'not a token');
-      mend();
-      await until(t, 'unauthorized or still with the one it has read', () => told.length > 0);
-      await writeFile(tokenFile, good);
-      const events = told.length;
-      await pod(kube, 'after-rotation', '10.1.0.9');
-      await until(t, 'goes on', () => told.slice(events).includes('Pod ADDED'));
-    },
-  );
 
   await t.test('a token is reviewed for its audience, and tells its node', async (t) => {
     const { path } = await kube.kubeconfig(await kube.token(ACCOUNT));
