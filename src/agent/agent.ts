@@ -89,6 +89,11 @@ export function createAgent(
   resources.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const { meter } = telemetry;
   const names = namesFrom(settings, { resources, meter, log });
+  const choice = {
+    groups: settings['attribute-groups'],
+    dropped: settings['drop-attributes'],
+    externalPrefix: settings['external-prefix'],
+  };
   const cycle = new Cycle({
     snapshots,
     names,
@@ -97,8 +102,8 @@ export function createAgent(
       seriesMax: settings['series-max'],
       seriesTtlMs: settings['series-ttl'],
       exclude: settings.exclude,
-      describe: (edge) => connectionAttributes(edge, nodeName),
-      describeOverflow: (primary) => overflowAttributes(nodeName, primary),
+      describe: (edge) => connectionAttributes(edge, nodeName, choice),
+      describeOverflow: (primary) => overflowAttributes(nodeName, primary, choice),
     }),
     producer,
     metrics: new SelfMetrics(meter),

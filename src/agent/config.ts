@@ -11,6 +11,8 @@ import {
   text,
   type SettingsOf,
 } from '../runtime/settings.ts';
+import { ATTRIBUTE_GROUPS, DROPPABLE } from '../telemetry/attributes.ts';
+import { parseExternalPrefix, WHOLE_ADDRESS } from '../telemetry/external-prefix.ts';
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
@@ -63,6 +65,28 @@ export const agentSettings = {
     description:
       'Attribute sets that are kept apart; the connections of others go to overflow series',
   }),
+  'attribute-groups': list({
+    type: `list of ${ATTRIBUTE_GROUPS.join(', ')}`,
+    parse: oneOf(ATTRIBUTE_GROUPS),
+    default: 'none',
+    description:
+      'Attributes beside the base ones: who answered behind a service, the workloads, the zones',
+  }),
+  'drop-attributes': list({
+    type: 'list of attributes',
+    parse: oneOf(DROPPABLE),
+    default: 'none',
+    description:
+      'Attributes to leave out: connections that differ in nothing else share a series. Any but primary',
+  }),
+  'external-prefix': {
+    type: 'IPv4/IPv6 prefix length',
+    default: WHOLE_ADDRESS,
+    defaultText: `${WHOLE_ADDRESS.ipv4}/${WHOLE_ADDRESS.ipv6}`,
+    description:
+      'How much is told of an address outside the cluster, such as 24/64; 0/0 tells none of it',
+    parse: parseExternalPrefix,
+  },
   exclude: list({
     type: 'list of CIDR, transport, transport/port or port',
     parse: parseExclude,
@@ -76,6 +100,14 @@ export const agentSettings = {
 } as const;
 
 export type AgentSettings = SettingsOf<typeof agentSettings>;
+
+function oneOf<T extends string>(known: readonly T[]): (item: string) => T {
+  return (item) => {
+    const found = known.find((one) => one === item);
+    if (found === undefined) throw new Error(`${item} is not one of ${known.join(', ')}`);
+    return found;
+  };
+}
 
 /** Throws a SettingsError with all that does not go together. */
 export function checkSettings(settings: AgentSettings): void {

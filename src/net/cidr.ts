@@ -30,6 +30,13 @@ export function parseCidr(text: string): Cidr {
   return { text: canonical, prefix: bitsOf(bytes).slice(0, 1 + length) };
 }
 
+/** The range of `bits` bits that an address in canonical text lies in, as text: `198.51.100.0/24`. */
+export function networkOf(address: string, bits: number): string {
+  const bytes = parseAddress(address);
+  if (bytes === undefined) throw new Error(`Cannot shorten ${address}: it is no address`);
+  return `${formatAddress(bytes.map((byte, at) => byte & byteMask(bits - 8 * at)))}/${bits}`;
+}
+
 /** Values by CIDR; the longest prefix wins. */
 export class CidrTable<T> {
   readonly #values = new Map<string, T>();

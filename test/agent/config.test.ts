@@ -7,6 +7,9 @@ import { readSettings } from '../../src/runtime/settings.ts';
 t.test('an agent that is told nothing polls its own namespace every 30 s', async (t) => {
   t.strictSame(readSettings(agentSettings, [], {}), {
     'node-name': hostname(),
+    'attribute-groups': [],
+    'drop-attributes': [],
+    'external-prefix': { ipv4: 32, ipv6: 128 },
     'poll-interval': 30_000,
     listen: { host: '0.0.0.0', port: 9464 },
     netns: undefined,

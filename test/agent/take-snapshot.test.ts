@@ -85,7 +85,7 @@ t.test('a snapshot holds the counts, the time, and what the kernel says of itsel
     malformed: 0,
     repeated: 0,
     timestamped: false,
-      available: true,
+    available: true,
     tableEntries: 42,
     tableLimit: LIMIT,
     localAddresses: ['127.0.0.1'],

@@ -25,7 +25,13 @@ const ADDRESSES = [...SOURCES, 'fd00::7', 'fd00::8', '10.96.0.1', '10.2.0.1', '1
 const OWNERS: readonly (Identity | undefined)[] = [
   undefined,
   { type: 'pod', name: 'web', node: NODE },
-  { type: 'pod', name: 'api', node: 'node-b' },
+  {
+    type: 'pod',
+    name: 'api',
+    node: 'node-b',
+    workload: { kind: 'Deployment', name: 'api' },
+    topologyZone: 'zone-1',
+  },
   { type: 'service', name: 'shop' },
 ];
 
@@ -63,7 +69,7 @@ export interface Labels {
 }
 
 /** Neither the transport nor the backend: edges share series. */
-function describe({ source, destination, port, primary }: Edge): Labels {
+function labelsOfEdge({ source, destination, port, primary }: Edge): Labels {
   return {
     source: source.identity?.name ?? source.address,
     destination: destination.identity?.name ?? destination.address,
@@ -100,8 +106,13 @@ export interface Told {
   readonly ledger: Ledger<object>;
 }
 
+interface Playing {
+  readonly seriesMax: number;
+  readonly describe?: (edge: Edge) => object;
+}
+
 /** Plays the steps of a history, each with a snapshot at its end. */
-export function* play(steps: readonly Step[], seriesMax: number) {
+export function* play(steps: readonly Step[], { seriesMax, describe = labelsOfEdge }: Playing) {
   const table = new SimulatedTable();
   const owners = new Map<string, Identity | undefined>();
   const ledger = new Ledger<object>({

@@ -72,7 +72,7 @@ function assertAlways(
 ): void {
   const property = fc.property(histories, (steps) => {
     const check = newCheck();
-    for (const told of play(steps, seriesMax)) check(told);
+    for (const told of play(steps, { seriesMax })) check(told);
   });
   fc.assert(property, { numRuns: 300 });
 }

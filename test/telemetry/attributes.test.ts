@@ -1,6 +1,11 @@
 import t from 'tap';
 import type { Edge, Endpoint } from '../../src/connections/edge.ts';
-import { connectionAttributes, overflowAttributes } from '../../src/telemetry/attributes.ts';
+import {
+  connectionAttributes,
+  overflowAttributes,
+  type AttributeChoice,
+} from '../../src/telemetry/attributes.ts';
+import { WHOLE_ADDRESS } from '../../src/telemetry/external-prefix.ts';
 
 const web: Endpoint = {
   address: '10.1.0.11',
@@ -86,5 +91,94 @@ t.test('overflow keeps the node and whether this agent counts', async (t) => {
     'otel.metric.overflow': true,
     node: 'node-a',
     primary: false,
+  });
+});
+
+const pod: Endpoint = {
+  address: '10.1.0.22',
+  identity: {
+    type: 'pod',
+    name: 'api-1',
+    namespace: 'shop',
+    app: 'api',
+    workload: { kind: 'Deployment', name: 'api' },
+    topologyZone: 'zone-1',
+  },
+  node: 'node-b',
+};
+
+function choose(choice: Partial<AttributeChoice>): AttributeChoice {
+  return { groups: [], dropped: [], externalPrefix: WHOLE_ADDRESS, ...choice };
+}
+
+function added(one: Edge, choice: Partial<AttributeChoice>): Record<string, unknown> {
+  const base = connectionAttributes(one, 'node-a');
+  const all = connectionAttributes(one, 'node-a', choose(choice));
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !(name in base)));
+}
+
+t.test('group backend tells who answered, where it was not the destination itself', async (t) => {
+  t.strictSame(added(edge({ backend: pod }), { groups: ['backend'] }), {
+    backend_type: 'pod',
+    backend_ip: '10.1.0.22',
+    backend_port: 8443,
+    backend_ns: 'shop',
+    backend_app: 'api',
+    backend_name: 'api-1',
+  });
+  const direct = edge({ destination: pod, backend: pod, backendPort: 443 });
+  t.strictSame(added(direct, { groups: ['backend'] }), {});
+  const otherPort = { ...direct, backendPort: 8443 };
+  t.match(added(otherPort, { groups: ['backend'] }), { backend_port: 8443 });
+});
+
+t.test(
+  'group workload tells what owns both ends, group topology_zone where they are',
+  async (t) => {
+    const both = edge({ destination: pod });
+    t.strictSame(added(both, { groups: ['workload', 'topology_zone'] }), {
+      dst_workload_kind: 'Deployment',
+      dst_workload_name: 'api',
+      dst_zone: 'zone-1',
+    });
+    t.strictSame(added(edge({ source: pod }), { groups: ['topology_zone', 'workload'] }), {
+      src_workload_kind: 'Deployment',
+      src_workload_name: 'api',
+      src_zone: 'zone-1',
+    });
+  },
+);
+
+t.test('what is dropped is not there, in overflow neither', async (t) => {
+  const dropped = ['node', 'src_ip', 'src_name', 'dst_ip', 'dst_name', 'backend_ip'];
+  const choice = choose({ groups: ['backend'], dropped });
+  t.strictSame(Object.keys(connectionAttributes(edge({ backend: pod }), 'node-a', choice)), [
+    'src_type',
+    'src_ns',
+    'src_app',
+    'dst_type',
+    'dst_ns',
+    'dst_app',
+    'dst_port',
+    'transport',
+    'primary',
+    'backend_type',
+    'backend_port',
+    'backend_ns',
+    'backend_app',
+    'backend_name',
+  ]);
+  t.strictSame(overflowAttributes('node-a', true, choice), {
+    'otel.metric.overflow': true,
+    primary: true,
+  });
+});
+
+t.test('addresses outside the cluster are told as far as the prefix goes', async (t) => {
+  const stranger = { address: '198.51.100.7', identity: undefined, node: undefined };
+  const choice = choose({ externalPrefix: { ipv4: 24, ipv6: 64 } });
+  t.match(connectionAttributes(edge({ source: stranger }), 'node-a', choice), {
+    src_ip: '198.51.100.0/24',
+    dst_ip: '10.96.0.10',
   });
 });
