@@ -12,6 +12,7 @@ import { OriginalPage } from '../telemetry/original-page.ts';
 import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
+import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import { SelfMetrics } from '../telemetry/self-metrics.ts';
 import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
@@ -107,6 +108,7 @@ export function createAgent(
     }),
     producer,
     metrics: new SelfMetrics(meter),
+    kernel: new KernelMetrics(meter, { nodeName }),
     log,
   });
   return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };

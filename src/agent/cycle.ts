@@ -4,6 +4,7 @@ import type { Ledger } from '../connections/ledger.ts';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
+import type { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import type { SelfMetrics } from '../telemetry/self-metrics.ts';
 import type { Names } from './names.ts';
 
@@ -22,6 +23,7 @@ export interface CycleParts {
   readonly ledger: Ledger<Attributes>;
   readonly producer: ConnectionProducer;
   readonly metrics: SelfMetrics;
+  readonly kernel: KernelMetrics;
   readonly log: Log;
 }
 
@@ -37,9 +39,10 @@ export class Cycle {
   /** Rejects when nothing could be published; what was published last stays. */
   async tick(signal: AbortSignal): Promise<void> {
     const beganMs = performance.now();
-    const { metrics } = this.#parts;
+    const { metrics, kernel } = this.#parts;
     try {
       const snapshot = await this.#parts.snapshots.take();
+      kernel.record(snapshot.statistics);
       await this.#publish(snapshot, signal);
       metrics.recordCycle({
         result: 'success',

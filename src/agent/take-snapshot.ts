@@ -3,6 +3,7 @@ import type { Snapshot } from '../connections/snapshot.ts';
 import type { Tally } from '../connections/tally.ts';
 import { decodeEntry } from '../conntrack/decode.ts';
 import { ENTRY_WORDS } from '../conntrack/entry.ts';
+import type { Statistics } from '../conntrack/statistics.ts';
 import type { TableUse } from '../conntrack/table.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import type { ExchangeResult, MessageVisitor } from '../netlink/exchange.ts';
@@ -12,6 +13,7 @@ export interface SnapshotInputs {
   readonly table: {
     dump(visit: MessageVisitor): ExchangeResult;
     use(): TableUse;
+    statistics(): Statistics;
   };
   readonly tally: Tally;
   readonly hashBuckets: () => number | undefined;
@@ -40,6 +42,7 @@ export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
   const beganMs = now();
   const { malformed, repeated, available } = readTable(inputs);
   const use: TableUse = available ? table.use() : { entries: 0, limit: undefined };
+  const statistics = available ? table.statistics() : undefined;
   const localAddresses = inputs.localAddresses();
   // Last: nothing that can fail comes behind it, or what it says would be lost for good.
   const { baseline, entries, timestamped, edges } = tally.finish();
@@ -56,6 +59,7 @@ export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
     timestamped,
     tableEntries: use.entries,
     tableLimit: use.limit,
+    statistics,
     localAddresses,
     edges,
   };

@@ -6,6 +6,8 @@
  * transport of the original tuple, and the backend of the reply tuple. Client ports never appear.
  */
 
+import type { Statistics } from '../conntrack/statistics.ts';
+
 /** Connection states that one edge can have at once; `stateName()` in conntrack/state.ts names them. */
 export const STATE_SLOTS = 16;
 
@@ -83,6 +85,8 @@ export interface Snapshot {
   /** The kernel's own count of the table, and its limit (nf_conntrack_max), in this network namespace. */
   readonly tableEntries: number;
   readonly tableLimit: number | undefined;
+  /** Of the kernel, since the worker's first snapshot; undefined where it has no ctnetlink. */
+  readonly statistics: Statistics | undefined;
   /** Addresses of this network namespace's interfaces, loopback included, in canonical text. */
   readonly localAddresses: readonly string[];
   readonly edges: EdgeColumns;

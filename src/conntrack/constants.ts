@@ -4,6 +4,7 @@ const NFNL_SUBSYS_CTNETLINK = 1;
 /** enum cntl_msg_types, as the netlink message types they make */
 export const IPCTNL_MSG_CT_NEW = (NFNL_SUBSYS_CTNETLINK << 8) | 0;
 export const IPCTNL_MSG_CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
+export const IPCTNL_MSG_CT_GET_STATS_CPU = (NFNL_SUBSYS_CTNETLINK << 8) | 4;
 export const IPCTNL_MSG_CT_GET_STATS = (NFNL_SUBSYS_CTNETLINK << 8) | 5;
 
 /** enum ctattr_stats_global */

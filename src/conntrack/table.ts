@@ -20,8 +20,10 @@ import {
   CTA_STATS_GLOBAL_MAX_ENTRIES,
   IPCTNL_MSG_CT_GET,
   IPCTNL_MSG_CT_GET_STATS,
+  IPCTNL_MSG_CT_GET_STATS_CPU,
   IPCTNL_MSG_CT_NEW,
 } from './constants.ts';
+import { StatisticsSum, type Statistics } from './statistics.ts';
 
 /** The kernel needs a microsecond or two an entry: room for a table of tens of millions. */
 const DUMP_TIMEOUT_MS = 60_000;
@@ -39,6 +41,7 @@ export interface TableUse {
 export class ConntrackTable implements Disposable {
   readonly #open: () => Transport & Disposable;
   #socket: (Transport & Disposable) | undefined;
+  readonly #statistics = new StatisticsSum();
   #sequence = 0;
 
   constructor(open: () => Transport & Disposable = () => new NetlinkSocket(NETLINK_NETFILTER)) {
@@ -80,6 +83,19 @@ export class ConntrackTable implements Disposable {
       },
     });
     return { entries, limit };
+  }
+
+  /** What the kernel has counted since the first call. Throws a NetlinkError. */
+  statistics(): Statistics {
+    this.#exchange({
+      operation: 'read the statistics of the connection tracking table',
+      type: IPCTNL_MSG_CT_GET_STATS_CPU,
+      flags: NLM_F_REQUEST | NLM_F_DUMP,
+      answerType: IPCTNL_MSG_CT_GET_STATS_CPU,
+      timeoutMs: STATS_TIMEOUT_MS,
+      visit: (words, start, end) => this.#statistics.add(words, start, end),
+    });
+    return this.#statistics.statistics;
   }
 
   [Symbol.dispose](): void {

@@ -39,6 +39,46 @@ export const METRIC = {
     unit: '{entry}',
     description: 'Entries that the connection tracking table may hold (nf_conntrack_max)',
   },
+  conntrackInvalid: {
+    name: 'khan_conntrack_invalid',
+    unit: '{packet}',
+    description: 'Packets that belong to no connection there could be',
+  },
+  conntrackInsertFailed: {
+    name: 'khan_conntrack_insert_failed',
+    unit: '{entry}',
+    description: 'Entries that were not inserted, mostly because there was the same one already',
+  },
+  conntrackDrop: {
+    name: 'khan_conntrack_drop',
+    unit: '{packet}',
+    description: 'Packets dropped because no entry could be had for them, as in a full table',
+  },
+  conntrackEarlyDrop: {
+    name: 'khan_conntrack_early_drop',
+    unit: '{entry}',
+    description: 'Entries that went before their time, to make room in a full table',
+  },
+  conntrackError: {
+    name: 'khan_conntrack_error',
+    unit: '{packet}',
+    description: 'Packets that could not be tracked, such as malformed ICMP errors',
+  },
+  conntrackSearchRestart: {
+    name: 'khan_conntrack_search_restart',
+    unit: '{lookup}',
+    description: 'Look-ups begun anew while the hash table was being resized',
+  },
+  conntrackClashResolve: {
+    name: 'khan_conntrack_clash_resolve',
+    unit: '{packet}',
+    description: 'Packets of one new connection that came on two CPUs at once',
+  },
+  conntrackChainTooLong: {
+    name: 'khan_conntrack_chain_toolong',
+    unit: '{entry}',
+    description: 'Entries that were not inserted because their hash chain was too long',
+  },
   agentCycles: {
     name: 'khan_agent_cycles',
     unit: '{cycle}',

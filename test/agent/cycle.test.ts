@@ -13,6 +13,7 @@ import {
 import { connectionAttributes, overflowAttributes } from '../../src/telemetry/attributes.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
+import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
 import { SelfMetrics } from '../../src/telemetry/self-metrics.ts';
 import { SimulatedTable, type Route } from '../builders/simulated-table.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
@@ -52,6 +53,7 @@ function createCycle({ take, divide = notAsked, names = NO_NAMES }: Outside) {
     }),
     producer,
     metrics: new SelfMetrics(provider.getMeter('khan')),
+    kernel: new KernelMetrics(provider.getMeter('khan'), { nodeName }),
     log,
   });
   const values = async (metric: string) => linesOf(await page.render(), metric);

@@ -3,6 +3,7 @@ import t from 'tap';
 import { takeSnapshot, type SnapshotInputs } from '../../src/agent/take-snapshot.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import { FRESH_WORDS, type Snapshot } from '../../src/connections/snapshot.ts';
+import { StatisticsSum } from '../../src/conntrack/statistics.ts';
 import { ConntrackTable } from '../../src/conntrack/table.ts';
 import { NetlinkError } from '../../src/netlink/error.ts';
 import {
@@ -21,6 +22,8 @@ import { fakeKernel, type Reception, type Request } from '../fakes/kernel.ts';
 const { EAGAIN, EBUSY, EINVAL, EPERM } = constants.errno;
 const GET = 0x101;
 const LIMIT = 262_144;
+const none = new StatisticsSum().statistics;
+const use = { entries: 0, limit: undefined };
 
 const three = [flow({ id: 1 }), flow({ id: 2, sourcePort: 2 }), flow6({ id: 3 })];
 
@@ -88,6 +91,7 @@ t.test('a snapshot holds the counts, the time, and what the kernel says of itsel
     available: true,
     tableEntries: 42,
     tableLimit: LIMIT,
+    statistics: none,
     localAddresses: ['127.0.0.1'],
   });
   t.equal(edges.number.length, 2);
@@ -198,7 +202,8 @@ t.test('what was counted is not lost when the rest of the snapshot fails', async
   const table = new ConntrackTable(() => fakeKernel(answerOf(wholeDump(three))));
   const dump: ConntrackTable['dump'] = (visit) => table.dump(visit);
   for (const [name, failing] of [
-    ['use', { table: { dump, use: busy } }],
+    ['use', { table: { dump, use: busy, statistics: () => none } }],
+    ['statistics', { table: { dump, use: () => use, statistics: busy } }],
     ['addresses', { localAddresses: busy }],
   ] as const) {
     const works = inputsOf({ table });

@@ -96,6 +96,7 @@ export class SimulatedTable {
       repeated: 0,
       tableEntries: 0,
       tableLimit: undefined,
+      statistics: undefined,
       localAddresses,
       edges: {
         number: Uint32Array.from(edges, ({ number }) => number),

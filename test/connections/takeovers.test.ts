@@ -49,6 +49,7 @@ class Agent {
       repeated: 0,
       tableEntries: 0,
       tableLimit: undefined,
+      statistics: undefined,
       localAddresses: [],
     };
     Array.from(this.#ledger.begin(snapshot));

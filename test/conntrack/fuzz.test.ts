@@ -4,6 +4,7 @@ import { takeSnapshot } from '../../src/agent/take-snapshot.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import { decodeEntry } from '../../src/conntrack/decode.ts';
 import { ENTRY, ENTRY_WORDS } from '../../src/conntrack/entry.ts';
+import { StatisticsSum } from '../../src/conntrack/statistics.ts';
 import { exchange } from '../../src/netlink/exchange.ts';
 import { NetlinkError } from '../../src/netlink/error.ts';
 import { CT_NEW, done, message } from '../builders/ctnetlink.ts';
@@ -167,6 +168,7 @@ function snapshotOf(entries: readonly Uint8Array[]) {
           now: () => 0,
         }),
       use: () => ({ entries: 0, limit: undefined }),
+      statistics: () => new StatisticsSum().statistics,
     },
     tally: new Tally({ seed: 1 }),
     hashBuckets: () => 1,

@@ -3,6 +3,7 @@ import t from 'tap';
 import { ConntrackTable } from '../../src/conntrack/table.ts';
 import type { Transport } from '../../src/netlink/exchange.ts';
 import {
+  be32,
   concat,
   CT_GET_STATS,
   done,
@@ -16,6 +17,7 @@ import { flow } from '../builders/flow.ts';
 import { fakeKernel, type Reception, type Request } from '../fakes/kernel.ts';
 
 const GET = 0x101;
+const CT_GET_STATS_CPU = 0x104;
 const REQUEST_AND_DUMP = 0x301;
 const REQUEST_AND_ACK = 0x05;
 
@@ -132,6 +134,20 @@ t.test('use() has no limit where the kernel tells none', async (t) => {
     error(request, 0),
   ]);
   t.strictSame(table.use(), { entries: 5, limit: undefined });
+});
+
+t.test('statistics() tells what the kernel has counted since the first call', async (t) => {
+  let drops = 7;
+  const { table, requests } = tableOn((request) => [
+    message(CT_GET_STATS_CPU, { ...request, flags: 0 }, concat([generic(0), be32(10, drops++)])),
+    done(request),
+  ]);
+  t.match(table.statistics(), { drop: 0 });
+  t.match(table.statistics(), { drop: 1 });
+  t.match(requests, [
+    { type: CT_GET_STATS_CPU, flags: REQUEST_AND_DUMP },
+    { type: CT_GET_STATS_CPU, flags: REQUEST_AND_DUMP },
+  ]);
 });
 
 t.test('use() throws what the kernel refuses', async (t) => {

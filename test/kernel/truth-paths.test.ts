@@ -45,7 +45,7 @@ test('UDP to a pod and to a service has no states but that it was answered', asy
 });
 
 test('ICMP has no port', async (t, { agents, lab }) => {
-  const script = join(import.meta.dirname, 'send-echo.ts');
+  const script = join(import.meta.dirname, 'send-raw.ts');
   const echo = async (to: string) => lab.namespace('web-0').run([process.execPath, script, to]);
   for (const address of Object.values(API_1)) await echo(address);
   const expected = (['icmp', 'icmpv6'] as const).flatMap((transport) => {
