@@ -97,6 +97,7 @@ export interface Told {
   /** Those that say anything, and are not left out. */
   readonly rows: readonly (Row & { readonly key: string; readonly labels: Labels })[];
   readonly series: readonly Series<object>[];
+  readonly ended: readonly Series<object>[];
   readonly ledger: Ledger<object>;
 }
 
@@ -124,7 +125,8 @@ export function* play(steps: readonly Step[], seriesMax: number) {
     const snapshot = table.snapshot(takenAtMs, [LOCAL]);
     Array.from(ledger.begin(snapshot));
     Array.from(ledger.rename((address) => owners.get(address)));
-    const series = [...ledger.commit().series];
+    const publication = ledger.commit();
+    const series = [...publication.series];
     const rows = table.rows
       .filter(({ route, slots, opened, closed }) => {
         return route.destination !== '127.0.0.1' && slots.length + opened + closed > 0;
@@ -133,6 +135,6 @@ export function* play(steps: readonly Step[], seriesMax: number) {
         const labels = labelsOf(row.route, owners);
         return { ...row, labels, key: JSON.stringify(labels) };
       });
-    yield { takenAtMs, rows, series, ledger } satisfies Told;
+    yield { takenAtMs, rows, series, ended: publication.ended, ledger } satisfies Told;
   }
 }
