@@ -43,11 +43,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { settings, env, signal, print } = options;
   if (!settings.once) {
     const otel = readOtelSettings(env);
-    await using agent = createAgent(options, otel);
+    await using agent = await createAgent(options, otel);
     await serve(agent, options, otel);
     return;
   }
-  await using agent = createAgent(options, readOtelSettings({}));
+  await using agent = await createAgent(options, readOtelSettings({}));
   await agent.cycle.tick(signal);
   try {
     await delay(settings['poll-interval'], undefined, { signal });
@@ -66,10 +66,10 @@ interface Agent extends AsyncDisposable {
 }
 
 /** The agent without its server: what `runAgent` runs, and what is measured. */
-export function createAgent(
+export async function createAgent(
   options: Pick<AgentOptions, 'settings' | 'version' | 'log'>,
   otel: OtelSettings,
-): Agent {
+): Promise<Agent> {
   const { settings, version, log } = options;
   checkSettings(settings);
   const nodeName = settings['node-name'];
@@ -77,7 +77,7 @@ export function createAgent(
   const snapshots = resources.use(new SnapshotSource({ netns: settings.netns }));
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({ producer, pollIntervalMs: settings['poll-interval'], log });
-  const telemetry = startTelemetry({
+  const telemetry = await startTelemetry({
     settings: otel,
     nodeName,
     serviceName: 'khan-agent',
