@@ -101,12 +101,11 @@ async function push(
   const meter = new MeterProvider({ readers: [reader] }).getMeter('khan');
   const cycles = meter.createCounter('cycles');
   const durations = meter.createHistogram('durations');
-  let pushing: Promise<void> | undefined;
+  const pushes = { underWay: 0 };
   const begin = () => {
-    pushing ??= reader.forceFlush().finally(() => (pushing = undefined));
-  };
-  const settle = async () => {
-    for (let turns = 0; turns < 2; turns++) await turn();
+    if (pushes.underWay > 0) return;
+    pushes.underWay += 1;
+    void reader.forceFlush().finally(() => (pushes.underWay -= 1));
   };
 
   const all = new Set<Series<object>>();
@@ -124,12 +123,13 @@ async function push(
       if (act === 'push') begin();
       else if (act === 'accepted' || act === 'refused' || act === 'unreachable')
         collector.answer(act);
-      await settle();
+      await turn();
+      await turn();
     }
   }
-  for (let pushes = 0; pushes < 2; pushes++) {
+  for (let last = 0; last < 2; last++) {
     begin();
-    while (pushing !== undefined) {
+    while (pushes.underWay > 0) {
       collector.answer('accepted');
       await turn();
     }
