@@ -50,7 +50,8 @@ const OTLP_CHECKS: Readonly<Record<string, Check>> = {
   ENDPOINT: httpUrl,
   PROTOCOL: oneOf(...PROTOCOLS),
   TEMPORALITY_PREFERENCE: oneOf(...TEMPORALITIES),
-  COMPRESSION: oneOf('none', 'gzip'),
+  // The exporter does not know them in capitals, and would not compress.
+  COMPRESSION: exactly('none', 'gzip'),
   HEADERS: keyValueList,
   TIMEOUT: milliseconds,
   CERTIFICATE: readableFile,
@@ -126,15 +127,17 @@ function checkOtlp(env: Environment, faults: string[]): void {
     const given = otlpVariable(env, suffix);
     if (given === undefined) continue;
     const fault = check(given.value);
-    // Headers are credentials more often than not.
-    const shown = suffix === 'HEADERS' ? '…' : given.value;
-    if (fault !== undefined) faults.push(`${given.name}=${shown}: ${fault}`);
+    // Headers are credentials more often than not: they are not shown.
+    const shown = suffix === 'HEADERS' ? given.name : `${given.name}=${given.value}`;
+    if (fault !== undefined) faults.push(`${shown}: ${fault}`);
   }
-  if (otlpVariable(env, 'CLIENT_CERTIFICATE') === undefined) {
-    const key = otlpVariable(env, 'CLIENT_KEY');
-    if (key !== undefined) faults.push(`${key.name}=${key.value}: missing the certificate`);
-  } else if (otlpVariable(env, 'CLIENT_KEY') === undefined) {
-    faults.push('OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: missing OTEL_EXPORTER_OTLP_CLIENT_KEY');
+  for (const [suffix, other] of [
+    ['CLIENT_CERTIFICATE', 'CLIENT_KEY'],
+    ['CLIENT_KEY', 'CLIENT_CERTIFICATE'],
+  ] as const) {
+    const given = otlpVariable(env, suffix);
+    if (given === undefined || otlpVariable(env, other) !== undefined) continue;
+    faults.push(`${given.name}=${given.value}: missing OTEL_EXPORTER_OTLP_${other}`);
   }
 }
 
@@ -165,10 +168,13 @@ function valueOf(env: Environment, name: string): string | undefined {
 }
 
 function oneOf(...supported: readonly string[]): Check {
+  const check = exactly(...supported);
+  return (value) => check(value.toLowerCase());
+}
+
+function exactly(...supported: readonly string[]): Check {
   return (value) =>
-    supported.includes(value.toLowerCase())
-      ? undefined
-      : `not supported, khan knows ${supported.join(', ')}`;
+    supported.includes(value) ? undefined : `not supported, khan knows ${supported.join(', ')}`;
 }
 
 function httpUrl(value: string): string | undefined {

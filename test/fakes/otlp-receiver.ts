@@ -1,5 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer, type ServerOptions } from 'node:https';
+import {
+  createServer as createTlsServer,
+  Server as TlsServer,
+  type ServerOptions,
+} from 'node:https';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import type { Test } from 'tap';
@@ -78,6 +82,10 @@ export async function otlpReceiver(t: Test, { tls, answer = accept }: Options = 
     pushes,
     server,
     connections: () => connections,
+    /** For connections that come. */
+    setSecureContext: (context: ServerOptions) => {
+      if (server instanceof TlsServer) server.setSecureContext(context);
+    },
   };
 }
 

@@ -4,7 +4,6 @@ import type { HrTime } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   AggregationType,
-  DataPointType,
   MeterProvider,
   type PushMetricExporter,
   type ResourceMetrics,

@@ -162,7 +162,7 @@ t.test('a batch that is refused costs the others nothing', async (t) => {
 });
 
 t.test('without an answer the rest of a push is not tried, and the log says why', async (t) => {
-  const answer = (response: ServerResponse) => void response.socket?.destroy();
+  const answer = answers((response) => response.destroy());
   const receiver = await otlpReceiver(t, { answer });
   const { telemetry, producer, lines } = await startedTelemetry(t, {
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
