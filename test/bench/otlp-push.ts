@@ -13,7 +13,7 @@ import { diagLogger } from '../../src/telemetry/diag-log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { loadOtlpExporter } from '../../src/telemetry/otlp-exporter.ts';
 import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
-import { publicationOf, SeriesBuilder } from '../builders/series.ts';
+import { SeriesBuilder } from '../builders/series.ts';
 import { longestBlockMs } from './loop-block.ts';
 
 /** Opened, closed and two states. */
@@ -33,12 +33,20 @@ const settings = {
     unit: '%',
     description: 'Counters that grow',
   }),
+  churn: integer({
+    default: 0,
+    min: 0,
+    max: 100,
+    unit: '%',
+    description: 'Attribute sets that end between two pushes, and others come',
+  }),
 } as const;
 const {
   exporter,
   series: points,
   rounds,
   changing,
+  churn,
 } = readSettings(settings, process.argv.slice(2), {});
 
 function seriesOf(number: number): SeriesBuilder {
@@ -68,7 +76,7 @@ function seriesOf(number: number): SeriesBuilder {
 
 const otel = readOtelSettings(process.env);
 const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
-const log = createLog({ name: 'bench', level: 'warn' });
+const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
 diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
 const reader =
   exporter === 'khan'
@@ -80,7 +88,8 @@ const reader =
       });
 const provider = new MeterProvider({ resource: defaultResource(), readers: [reader] });
 
-const all = Array.from({ length: Math.ceil(points / POINTS_PER_SERIES) }, (_, at) => seriesOf(at));
+let made = 0;
+const all = Array.from({ length: Math.ceil(points / POINTS_PER_SERIES) }, () => seriesOf(made++));
 let takenAtMs = 1_000_000;
 const publish = (): void => {
   takenAtMs += 30_000;
@@ -88,11 +97,14 @@ const publish = (): void => {
     all[at]!.opened += 2;
     all[at]!.closed += 1;
   }
-  producer.publish(publicationOf(takenAtMs, ...all), { entries: 1, limit: undefined });
+  const ended = all.splice(0, (all.length * churn) / 100);
+  all.push(...ended.map(() => seriesOf(made++)));
+  producer.publish({ takenAtMs, series: all, ended }, { entries: 1, limit: undefined });
 };
 
-const samples: { ms: number; cpu_ms: number; block_ms: number }[] = [];
+const samples: { ms: number; cpu_ms: number; block_ms: number; rss_mb: number }[] = [];
 let rssBefore = 0;
+let firstBlockMs = 0;
 for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
   publish();
   if (round === -WARM_UP_ROUNDS) rssBefore = process.memoryUsage.rss();
@@ -102,10 +114,14 @@ for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
   const blockMs = await longestBlockMs(() => reader.forceFlush());
   const ms = performance.now() - began;
   const { user, system } = process.cpuUsage(cpu);
-  if (round >= 0) samples.push({ ms, cpu_ms: (user + system) / 1000, block_ms: blockMs });
+  if (round === -WARM_UP_ROUNDS) firstBlockMs = blockMs;
+  if (round < 0) continue;
+  const rss_mb = process.memoryUsage.rss() / 1e6;
+  samples.push({ ms, cpu_ms: (user + system) / 1000, block_ms: blockMs, rss_mb });
 }
 const result = {
   samples,
+  first_block_ms: firstBlockMs,
   rss_before_mb: rssBefore / 1e6,
   rss_peak_mb: (process.resourceUsage().maxRSS * 1024) / 1e6,
   pushes: rounds + WARM_UP_ROUNDS,

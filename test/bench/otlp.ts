@@ -14,6 +14,7 @@ interface Way {
   readonly temporality: 'cumulative' | 'delta';
   /** Percentage of the counters that grow between two pushes. */
   readonly changing: number;
+  readonly collector: 'well' | 'away' | 'silent';
 }
 
 /** One line of the result: `ms` and `cpu_ms` are medians over the pushes, as are bytes and requests. */
@@ -27,44 +28,73 @@ export interface OtlpResult extends Way {
   /** Median, and the longest of all pushes. */
   readonly block_ms: number;
   readonly block_max_ms: number;
+  /** Of the first push, not among the others. */
+  readonly first_block_ms: number;
   readonly rss_before_mb: number;
   readonly rss_peak_mb: number;
+  /** After half of the pushes, and after all. */
+  readonly rss_half_mb: number;
+  readonly rss_end_mb: number;
 }
+
+/** The port of discard, where nobody listens. */
+const NOBODY = 'http://127.0.0.1:9';
 
 const PUSH = fileURLToPath(new URL('./otlp-push.ts', import.meta.url));
 
 const PROTOCOLS = ['http/json', 'http/protobuf'] as const;
-const WAYS: readonly Omit<Way, 'protocol'>[] = [
+const WAYS: readonly Omit<Way, 'protocol' | 'collector'>[] = [
   { exporter: 'stock', temporality: 'cumulative', changing: 100 },
   { exporter: 'khan', temporality: 'cumulative', changing: 100 },
   { exporter: 'khan', temporality: 'delta', changing: 100 },
   { exporter: 'khan', temporality: 'delta', changing: 5 },
 ];
 
+/** Of the attribute sets, between two pushes, while the collector is not well. */
+const CHURN_PERCENT = 5;
+const UNWELL_ROUNDS = 60;
+const UNWELL_TIMEOUT_MS = 50;
+
 /**
  * Pushes of the connection metrics to a collector that reads and throws away, gzipped: khan's way
- * beside the SDK's exporter as it is without batches.
+ * beside the SDK's exporter as it is without batches. And pushes of series that come and go, to a
+ * collector that is not there, and to one that does not answer in time.
  */
 export async function benchOtlp({ series, rounds }: Size): Promise<OtlpResult[]> {
   await using sink = await Sink.create();
   const results: OtlpResult[] = [];
   for (const protocol of PROTOCOLS) {
     for (const way of WAYS)
-      results.push(await measure({ ...way, protocol }, sink, { series, rounds }));
+      results.push(
+        await measure({ ...way, protocol, collector: 'well' }, sink, { series, rounds }),
+      );
+  }
+  for (const collector of ['away', 'silent'] as const) {
+    const way = { exporter: 'khan', protocol: 'http/json', temporality: 'delta' } as const;
+    const size = { series, rounds: UNWELL_ROUNDS };
+    results.push(await measure({ ...way, changing: 100, collector }, sink, size));
   }
   return results;
 }
 
 async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<OtlpResult> {
-  sink.reset();
+  sink.reset(way.collector);
+  const isWell = way.collector === 'well';
   const output = await runCommand(
-    ['env', `OTEL_EXPORTER_OTLP_ENDPOINT=${sink.url}`, 'OTEL_EXPORTER_OTLP_COMPRESSION=gzip']
+    [
+      'env',
+      `OTEL_EXPORTER_OTLP_ENDPOINT=${way.collector === 'away' ? NOBODY : sink.url}`,
+      'OTEL_EXPORTER_OTLP_COMPRESSION=gzip',
+    ]
       .concat([`OTEL_EXPORTER_OTLP_PROTOCOL=${way.protocol}`, 'OTEL_METRIC_EXPORT_INTERVAL=600000'])
+      .concat(isWell ? [] : [`OTEL_EXPORTER_OTLP_TIMEOUT=${UNWELL_TIMEOUT_MS}`])
       .concat(`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=${way.temporality}`)
       .concat([process.execPath, PUSH, '--exporter', way.exporter, '--series', String(series)])
-      .concat(['--rounds', String(rounds), '--changing', String(way.changing)]),
+      .concat(['--rounds', String(rounds), '--changing', String(way.changing)])
+      .concat(['--churn', String(isWell ? 0 : CHURN_PERCENT)]),
   );
-  const { samples, pushes, rss_before_mb, rss_peak_mb }: Output = JSON.parse(output);
+  const { samples, pushes, first_block_ms, rss_before_mb, rss_peak_mb }: Output =
+    JSON.parse(output);
   return {
     scenario: 'otlp',
     ...way,
@@ -75,8 +105,11 @@ async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<
     wire_mb: rounded(sink.bytes / pushes / 1e6),
     block_ms: rounded(median(samples.map(({ block_ms }) => block_ms))),
     block_max_ms: rounded(Math.max(...samples.map(({ block_ms }) => block_ms))),
+    first_block_ms: rounded(first_block_ms),
     rss_before_mb: rounded(rss_before_mb),
     rss_peak_mb: rounded(rss_peak_mb),
+    rss_half_mb: rounded(samples[samples.length >> 1]!.rss_mb),
+    rss_end_mb: rounded(samples.at(-1)!.rss_mb),
   };
 }
 
@@ -85,7 +118,9 @@ interface Output {
     readonly ms: number;
     readonly cpu_ms: number;
     readonly block_ms: number;
+    readonly rss_mb: number;
   }[];
+  readonly first_block_ms: number;
   readonly pushes: number;
   readonly rss_before_mb: number;
   readonly rss_peak_mb: number;
@@ -95,10 +130,13 @@ interface Output {
 class Sink implements AsyncDisposable {
   requests = 0;
   bytes = 0;
+  #isAnswering = true;
   readonly #server = createServer((request, response) => {
     this.requests += 1;
     request.on('data', (chunk: Buffer) => (this.bytes += chunk.length));
-    request.on('end', () => response.end());
+    request.on('end', () => {
+      if (this.#isAnswering) response.end();
+    });
   });
 
   static async create(): Promise<Sink> {
@@ -114,7 +152,8 @@ class Sink implements AsyncDisposable {
     return `http://127.0.0.1:${address.port}`;
   }
 
-  reset(): void {
+  reset(collector: Way['collector']): void {
+    this.#isAnswering = collector !== 'silent';
     this.requests = 0;
     this.bytes = 0;
   }

@@ -137,7 +137,7 @@ t.test('many series are pushed in batches, each point once', async (t) => {
   const sizes = receiver.pushes.map(({ metrics }) =>
     [...metrics.values()].reduce((sum, metric) => sum + (metric.sum?.dataPoints.length ?? 0), 0),
   );
-  t.strictSame(sizes, [2000, 2000, 2000, 8]);
+  t.strictSame(sizes, [1000, 1000, 1000, 1000, 1000, 1000, 8]);
   const ports = receiver.pushes.flatMap(
     ({ metrics }) => pointsOf(metrics.get('khan_connection')) ?? [],
   );
