@@ -1,3 +1,4 @@
+import { diag } from '@opentelemetry/api';
 import {
   DataPointType,
   type CollectionResult,
@@ -12,8 +13,8 @@ import {
   type SeriesPoints,
 } from './connection-producer.ts';
 
-/** About 1 KB each; they wait only while pushes fail, or for the next one. */
-const WAITING_SERIES_MAX = 10_000;
+/** As many as live by default; about 1 KB each. They wait for the next push, or while pushes fail. */
+const WAITING_SERIES_MAX = 20_000;
 /** Given up at once when there are too many, so that the search for the delivered ones is rare. */
 const LOST_SERIES = 1000;
 
@@ -62,6 +63,9 @@ export class PushProducer implements MetricProducer {
     if (this.#waiting.size <= WAITING_SERIES_MAX) return;
     for (const oldest of this.#waiting.keys().take(LOST_SERIES)) this.#waiting.delete(oldest);
     this.#lostSeries += LOST_SERIES;
+    diag.warn(
+      `Cannot keep what ${LOST_SERIES} ended series have counted: too many wait for a push`,
+    );
   }
 
   async collect(): Promise<CollectionResult> {

@@ -102,7 +102,8 @@ const publish = (): void => {
   producer.publish({ takenAtMs, series: all, ended }, { entries: 1, limit: undefined });
 };
 
-const samples: { ms: number; cpu_ms: number; block_ms: number; rss_mb: number }[] = [];
+const samples: { ms: number; cpu_ms: number; block_ms: number }[] = [];
+const retainedMb: number[] = [];
 let rssBefore = 0;
 let firstBlockMs = 0;
 for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
@@ -116,12 +117,17 @@ for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
   const { user, system } = process.cpuUsage(cpu);
   if (round === -WARM_UP_ROUNDS) firstBlockMs = blockMs;
   if (round < 0) continue;
-  const rss_mb = process.memoryUsage.rss() / 1e6;
-  samples.push({ ms, cpu_ms: (user + system) / 1000, block_ms: blockMs, rss_mb });
+  samples.push({ ms, cpu_ms: (user + system) / 1000, block_ms: blockMs });
+  if (round === rounds >> 1 || round === rounds - 1) {
+    globalThis.gc?.();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    retainedMb.push((heapUsed + arrayBuffers) / 1e6);
+  }
 }
 const result = {
   samples,
   first_block_ms: firstBlockMs,
+  retained_mb: retainedMb,
   rss_before_mb: rssBefore / 1e6,
   rss_peak_mb: (process.resourceUsage().maxRSS * 1024) / 1e6,
   pushes: rounds + WARM_UP_ROUNDS,

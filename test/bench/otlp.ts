@@ -32,9 +32,9 @@ export interface OtlpResult extends Way {
   readonly first_block_ms: number;
   readonly rss_before_mb: number;
   readonly rss_peak_mb: number;
-  /** After half of the pushes, and after all. */
-  readonly rss_half_mb: number;
-  readonly rss_end_mb: number;
+  /** Heap and buffers after a collection of garbage: halfway and at the end. */
+  readonly retained_half_mb: number;
+  readonly retained_end_mb: number;
 }
 
 /** The port of discard, where nobody listens. */
@@ -51,7 +51,7 @@ const WAYS: readonly Omit<Way, 'protocol' | 'collector'>[] = [
 ];
 
 /** Of the attribute sets, between two pushes, while the collector is not well. */
-const CHURN_PERCENT = 5;
+const CHURN_PERCENT = 20;
 const UNWELL_ROUNDS = 60;
 const UNWELL_TIMEOUT_MS = 50;
 
@@ -89,11 +89,19 @@ async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<
       .concat([`OTEL_EXPORTER_OTLP_PROTOCOL=${way.protocol}`, 'OTEL_METRIC_EXPORT_INTERVAL=600000'])
       .concat(isWell ? [] : [`OTEL_EXPORTER_OTLP_TIMEOUT=${UNWELL_TIMEOUT_MS}`])
       .concat(`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=${way.temporality}`)
-      .concat([process.execPath, PUSH, '--exporter', way.exporter, '--series', String(series)])
+      .concat([
+        process.execPath,
+        '--expose-gc',
+        PUSH,
+        '--exporter',
+        way.exporter,
+        '--series',
+        String(series),
+      ])
       .concat(['--rounds', String(rounds), '--changing', String(way.changing)])
       .concat(['--churn', String(isWell ? 0 : CHURN_PERCENT)]),
   );
-  const { samples, pushes, first_block_ms, rss_before_mb, rss_peak_mb }: Output =
+  const { samples, pushes, first_block_ms, retained_mb, rss_before_mb, rss_peak_mb }: Output =
     JSON.parse(output);
   return {
     scenario: 'otlp',
@@ -108,8 +116,8 @@ async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<
     first_block_ms: rounded(first_block_ms),
     rss_before_mb: rounded(rss_before_mb),
     rss_peak_mb: rounded(rss_peak_mb),
-    rss_half_mb: rounded(samples[samples.length >> 1]!.rss_mb),
-    rss_end_mb: rounded(samples.at(-1)!.rss_mb),
+    retained_half_mb: rounded(retained_mb[0]!),
+    retained_end_mb: rounded(retained_mb.at(-1)!),
   };
 }
 
@@ -118,8 +126,8 @@ interface Output {
     readonly ms: number;
     readonly cpu_ms: number;
     readonly block_ms: number;
-    readonly rss_mb: number;
   }[];
+  readonly retained_mb: readonly number[];
   readonly first_block_ms: number;
   readonly pushes: number;
   readonly rss_before_mb: number;

@@ -60,20 +60,20 @@ t.test('the page shows no series that has ended', async (t) => {
 
 t.test('when too many have ended undelivered, the oldest are given up and counted', async (t) => {
   const { connections, push } = createProducers();
-  const many = Array.from({ length: 10_001 }, (_, port) => seriesOf(port, 1_000_000, 1));
+  const many = Array.from({ length: 20_001 }, (_, port) => seriesOf(port, 1_000_000, 1));
   connections.publish(publicationOf(1_030_000, ...many), TABLE);
   connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
-  t.equal(push.waitingSeries, 9001);
+  t.equal(push.waitingSeries, 19_001);
   t.equal(push.lostSeries, 1000);
   t.strictSame((await pointsOf(push, 'khan_connection'))[0], [1000, 1000, 1]);
 });
 
 t.test('those that are delivered are forgotten before any other', async (t) => {
   const { connections, push } = createProducers();
-  const idle = Array.from({ length: 25_000 }, (_, port) => seriesOf(port, 1_000_000, 0));
-  const busy = seriesOf(25_000, 1_000_000, 1);
+  const idle = Array.from({ length: 45_000 }, (_, port) => seriesOf(port, 1_000_000, 0));
+  const busy = seriesOf(45_000, 1_000_000, 1);
   connections.publish(publicationOf(1_030_000, busy, ...idle), TABLE);
   connections.publish({ ...publicationOf(1_060_000), ended: [busy, ...idle] }, TABLE);
-  t.strictSame(await pointsOf(push, 'khan_connection'), [[25_000, 1000, 1]]);
+  t.strictSame(await pointsOf(push, 'khan_connection'), [[45_000, 1000, 1]]);
   t.equal(push.lostSeries, 0);
 });
