@@ -81,20 +81,31 @@ export class DeliveryExporter implements PushMetricExporter {
       done({ code: SUCCESS });
       return;
     }
-    const points = countPoints(batch);
     this.#isUnderWay = true;
-    this.#options.exporter.export(batch, (result) => {
-      this.#isUnderWay = false;
-      if (result.code === SUCCESS) {
-        for (const note of notes) note();
-        this.#options.observer.answered(points);
-      } else {
-        // Without an answer the other batches would each wait as long, and in vain.
-        if (!isAnswered(result.error)) this.#unreachable = result;
-        this.#options.observer.failed();
-      }
-      done(result);
-    });
+    try {
+      this.#options.exporter.export(batch, (result) => {
+        this.#isUnderWay = false;
+        this.#note(result, { notes, points: countPoints(batch) });
+        done(result);
+      });
+    } catch (error) {
+      this.#isUnderWay = false; // it could not be encoded, or not even begun
+      throw error;
+    }
+  }
+
+  #note(
+    result: Result,
+    { notes, points }: { readonly notes: readonly Note[]; readonly points: number },
+  ): void {
+    if (result.code === SUCCESS) {
+      for (const note of notes) note();
+      this.#options.observer.answered(points);
+      return;
+    }
+    // Without an answer the other batches would each wait as long, and in vain.
+    if (!isAnswered(result.error)) this.#unreachable = result;
+    this.#options.observer.failed();
   }
 
   selectAggregation(instrumentType: InstrumentType) {

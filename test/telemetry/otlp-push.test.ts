@@ -174,6 +174,21 @@ t.test('without an answer the rest of a push is not tried, and the log says why'
   t.match(lines, [{ level: 50, msg: /metrics export failed.*socket hang up/ }]);
 });
 
+t.test('a delta of which the answer is lost is told again: it may count twice', async (t) => {
+  const answer = answers((response) => response.destroy());
+  const receiver = await otlpReceiver(t, { answer });
+  const { telemetry, producer } = await startedTelemetry(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+    OTEL_EXPORTER_OTLP_TIMEOUT: '100',
+    ...OFTEN,
+    ...DELTA,
+  });
+  producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 2 })), TABLE);
+  t.ok(await until(() => receiver.pushes.length > 2));
+  await telemetry.shutdown({ timeoutMs: 5000 });
+  t.strictSame(arrived(receiver, 'khan_connection'), [2, 2]);
+});
+
 t.test('while an answer is awaited nothing else is sent, and nothing is lost', async (t) => {
   let release: (() => void) | undefined;
   const answer = answers((response) => (release = () => response.end()));
