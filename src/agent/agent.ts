@@ -73,8 +73,8 @@ export async function createAgent(
   const { settings, version, log } = options;
   checkSettings(settings);
   const nodeName = settings['node-name'];
-  const resources = new AsyncDisposableStack();
-  const snapshots = resources.use(new SnapshotSource({ netns: settings.netns }));
+  await using setup = new AsyncDisposableStack();
+  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns }));
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({ producer, pollIntervalMs: settings['poll-interval'], log });
   const telemetry = await startTelemetry({
@@ -86,9 +86,9 @@ export async function createAgent(
     page,
     log,
   });
-  resources.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
+  setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const { meter } = telemetry;
-  const names = namesFrom(settings, { resources, meter, log });
+  const names = namesFrom(settings, { resources: setup, meter, log });
   const cycle = new Cycle({
     snapshots,
     names,
@@ -104,6 +104,7 @@ export async function createAgent(
     metrics: new SelfMetrics(meter),
     log,
   });
+  const resources = setup.move();
   return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
