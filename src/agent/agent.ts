@@ -44,11 +44,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { settings, env, signal, print } = options;
   if (!settings.once) {
     const otel = readOtelSettings(env);
-    await using agent = createAgent(options, otel);
+    await using agent = await createAgent(options, otel);
     await serve(agent, options, otel);
     return;
   }
-  await using agent = createAgent(options, readOtelSettings({}));
+  await using agent = await createAgent(options, readOtelSettings({}));
   await agent.cycle.tick(signal);
   try {
     await delay(settings['poll-interval'], undefined, { signal });
@@ -67,18 +67,18 @@ interface Agent extends AsyncDisposable {
 }
 
 /** The agent without its server: what `runAgent` runs, and what is measured. */
-export function createAgent(
+export async function createAgent(
   options: Pick<AgentOptions, 'settings' | 'version' | 'log'>,
   otel: OtelSettings,
-): Agent {
+): Promise<Agent> {
   const { settings, version, log } = options;
   checkSettings(settings);
   const nodeName = settings['node-name'];
-  const resources = new AsyncDisposableStack();
-  const snapshots = resources.use(new SnapshotSource({ netns: settings.netns }));
+  await using setup = new AsyncDisposableStack();
+  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns }));
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({ producer, pollIntervalMs: settings['poll-interval'], log });
-  const telemetry = startTelemetry({
+  const telemetry = await startTelemetry({
     settings: otel,
     nodeName,
     serviceName: 'khan-agent',
@@ -87,9 +87,9 @@ export function createAgent(
     page,
     log,
   });
-  resources.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
+  setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const { meter } = telemetry;
-  const names = namesFrom(settings, { resources, meter, log });
+  const names = namesFrom(settings, { resources: setup, meter, log });
   const choice = {
     groups: settings['attribute-groups'],
     dropped: settings['drop-attributes'],
@@ -111,6 +111,7 @@ export function createAgent(
     kernel: new KernelMetrics(meter, { nodeName }),
     log,
   });
+  const resources = setup.move();
   return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 

@@ -24,6 +24,7 @@ export class AccountBook<Labels extends object> {
   readonly #overflow = new Map<number, Account<Labels>>();
   /** By `primary`; one and the same where the labels do not tell it. */
   readonly #overflowSeries = new Map<boolean, LiveSeries<Labels>>();
+  #ended: LiveSeries<Labels>[] = [];
 
   constructor(options: AccountBookOptions<Labels>) {
     this.#options = options;
@@ -62,10 +63,11 @@ export class AccountBook<Labels extends object> {
   /** Forgets what has been idle for too long, and admits out of overflow what has grown larger. */
   settle(times: SeriesTimes): void {
     const takenAtMs = times.publishedAtMs;
+    this.#ended = [];
     for (const [key, account] of this.#admitted) {
       const isIdle = account.seenAtMs < takenAtMs;
       if (isIdle && takenAtMs - account.seenAtMs >= this.#options.seriesTtlMs) {
-        this.#admitted.delete(key);
+        this.#end(key, account);
       }
     }
     for (const [hash, account] of this.#overflow) {
@@ -86,6 +88,11 @@ export class AccountBook<Labels extends object> {
     const series = other !== undefined && isShared ? other : new LiveSeries(labels, times);
     this.#overflowSeries.set(primary, series);
     return series;
+  }
+
+  /** Those that the last settling has ended. */
+  get ended(): readonly LiveSeries<Labels>[] {
+    return this.#ended;
   }
 
   /** All that live, once settled. */
@@ -139,9 +146,14 @@ export class AccountBook<Labels extends object> {
 
   #displace(account: Account<Labels>): void {
     const { key } = account.described!;
+    this.#end(key, account);
     account.series = undefined;
-    this.#admitted.delete(key);
     if (account.connections > 0) this.#fold(account, hashOf(key));
+  }
+
+  #end(key: string, account: Account<Labels>): void {
+    if (account.series !== undefined) this.#ended.push(account.series);
+    this.#admitted.delete(key);
   }
 
   #fold(account: Account<Labels>, hash: number): void {

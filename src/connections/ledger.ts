@@ -145,7 +145,7 @@ export class Ledger<Labels extends object> {
     this.#snapshot = undefined;
     this.#step = 'committed';
     this.#lastTakenAtMs = takenAtMs;
-    return { takenAtMs, series };
+    return { takenAtMs, series, ended: this.#accounts.ended };
   }
 
   *#read(snapshot: Snapshot): Generator<void, void> {

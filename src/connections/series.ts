@@ -21,4 +21,6 @@ export interface Publication<Labels> {
   readonly takenAtMs: number;
   /** All series that live, overflow series included. An ended series is not among them. */
   readonly series: Iterable<Series<Labels>>;
+  /** Those that ended with this snapshot, with their last values; they never change again. */
+  readonly ended: readonly Series<Labels>[];
 }

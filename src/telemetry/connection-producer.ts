@@ -34,6 +34,10 @@ export class ConnectionPoint implements DataPoint<number> {
   readonly publishedAtMs: number;
   endTime: HrTime;
   value = 0;
+  /** What the OTLP push has delivered last, kept here because it is as many as there are points. */
+  pushedValue = 0;
+  /** `endTime` of what it has delivered last. */
+  pushedUntil: HrTime | undefined;
 
   constructor(attributes: Attributes, startTime: HrTime, publishedAtMs: number) {
     this.attributes = attributes;
@@ -43,11 +47,16 @@ export class ConnectionPoint implements DataPoint<number> {
   }
 }
 
-interface SeriesPoints {
+export interface SeriesPoints {
   readonly opened: ConnectionPoint;
   readonly closed: ConnectionPoint;
   /** In the order of the series' states, of which none ever goes while the series lives. */
   readonly active: ConnectionPoint[];
+}
+
+/** Who has to know the last values of a series that has ended. */
+interface EndedKeeper {
+  add(points: SeriesPoints): void;
 }
 
 /**
@@ -67,6 +76,7 @@ export class ConnectionProducer implements MetricProducer {
   #takenAtMs = Number.NEGATIVE_INFINITY;
   #active: readonly ConnectionPoint[] = [];
   #metrics: SumMetricData[] = [];
+  #endedKeeper: EndedKeeper | undefined;
 
   constructor({ nodeName, version }: { readonly nodeName: string; readonly version: string }) {
     this.#scope = { name: SCOPE_NAME, version };
@@ -81,6 +91,11 @@ export class ConnectionProducer implements MetricProducer {
   /** Connections in the table as of the last publication: one point a series and state. */
   get active(): readonly DataPoint<number>[] {
     return this.#active;
+  }
+
+  /** From the next publication on, tells of each series that ends; its points never change again. */
+  keepEnded(keeper: EndedKeeper): void {
+    this.#endedKeeper = keeper;
   }
 
   /**
@@ -110,22 +125,18 @@ export class ConnectionProducer implements MetricProducer {
     const active: ConnectionPoint[] = [];
     for (const series of publication.series) {
       const points = this.#pointsOf(series);
-      opened.push(update(points.opened, series.opened, takenAt));
-      closed.push(update(points.closed, series.closed, takenAt));
-      if (points.active.length < series.active.size) {
-        makeActivePoints(points, series.active.keys());
-      }
-      let state = 0;
-      for (const connections of series.active.values()) {
-        active.push(update(points.active[state++]!, connections, takenAt));
-      }
+      updateAll(points, series, takenAt);
+      opened.push(points.opened);
+      closed.push(points.closed);
+      for (const point of points.active) active.push(point);
+    }
+    if (this.#endedKeeper !== undefined) {
+      this.#tellEnded(publication.ended, this.#endedKeeper, takenAt);
     }
     this.#takenAtMs = publication.takenAtMs;
     this.#active = active;
     this.#metrics = [
-      sum(METRIC.connection, opened, { isMonotonic: true }),
-      sum(METRIC.connectionClosed, closed, { isMonotonic: true }),
-      sum(METRIC.connectionActive, active, { isMonotonic: false }),
+      ...connectionMetrics({ opened, closed, active }),
       sum(METRIC.conntrackEntries, this.#tablePoints(table.entries, tableTimes), {
         isMonotonic: false,
       }),
@@ -156,6 +167,15 @@ export class ConnectionProducer implements MetricProducer {
     return points;
   }
 
+  #tellEnded(ended: readonly Series<Attributes>[], keeper: EndedKeeper, takenAt: HrTime): void {
+    for (const series of ended) {
+      const points = this.#points.get(series);
+      if (points === undefined) continue; // it ended before it was ever published
+      updateAll(points, series, takenAt);
+      keeper.add(points);
+    }
+  }
+
   #tablePoints(
     value: number | undefined,
     times: { readonly startTime: HrTime; readonly endTime: HrTime },
@@ -174,10 +194,36 @@ function makeActivePoints({ opened, active }: SeriesPoints, states: Iterable<str
   }
 }
 
-function update(point: ConnectionPoint, value: number, takenAt: HrTime): ConnectionPoint {
+function updateAll(points: SeriesPoints, series: Series<Attributes>, takenAt: HrTime): void {
+  update(points.opened, series.opened, takenAt);
+  update(points.closed, series.closed, takenAt);
+  if (points.active.length < series.active.size) makeActivePoints(points, series.active.keys());
+  let state = 0;
+  for (const connections of series.active.values()) {
+    update(points.active[state++]!, connections, takenAt);
+  }
+}
+
+function update(point: ConnectionPoint, value: number, takenAt: HrTime): void {
   point.value = value;
   point.endTime = takenAt;
-  return point;
+}
+
+/** The metrics that are told for each series. */
+export function connectionMetrics({
+  opened,
+  closed,
+  active,
+}: {
+  readonly opened: ConnectionPoint[];
+  readonly closed: ConnectionPoint[];
+  readonly active: ConnectionPoint[];
+}): SumMetricData[] {
+  return [
+    sum(METRIC.connection, opened, { isMonotonic: true }),
+    sum(METRIC.connectionClosed, closed, { isMonotonic: true }),
+    sum(METRIC.connectionActive, active, { isMonotonic: false }),
+  ];
 }
 
 function sum(

@@ -4,6 +4,8 @@ import type { Log } from '../runtime/log.ts';
 /** A collector that is away makes the SDK say the same after every push. */
 const QUIET_MS = 10 * 60_000;
 const MESSAGES_MAX = 64;
+/** OTLP exporter 0.301, before the partial success of the answer as JSON. */
+const PARTIAL_SUCCESS = 'Received Partial Success response:';
 
 interface Said {
   readonly atMs: number;
@@ -16,15 +18,20 @@ interface Said {
  */
 export function diagLogger({
   log,
+  onRejected,
   now = Date.now,
 }: {
   readonly log: Log;
+  /** The SDK has no other way to tell of an OTLP partial success than to log it. */
+  readonly onRejected?: (points: number) => void;
   readonly now?: () => number;
 }): DiagLogger {
   const said = new Map<string, Said>();
   const limited =
     (level: 'warn' | 'error') =>
     (...parts: unknown[]): void => {
+      const rejected = rejectedPoints(parts);
+      if (rejected > 0) onRejected?.(rejected);
       const message = parts.map(readable).join(' ');
       const key = message.replaceAll(/\d+/g, '#');
       const last = said.get(key);
@@ -49,6 +56,14 @@ export function diagLogger({
 }
 
 function ignore(): void {}
+
+/** JSON writes a 64-bit integer as text. */
+function rejectedPoints([message, answer]: readonly unknown[]): number {
+  if (message !== PARTIAL_SUCCESS || typeof answer !== 'string') return 0;
+  const { rejectedDataPoints }: { rejectedDataPoints?: unknown } = JSON.parse(answer);
+  const points = Number(rejectedDataPoints);
+  return Number.isSafeInteger(points) ? points : 0;
+}
 
 /** The SDK's error handler writes an exception as JSON of all its properties, the stack among them. */
 function readable(part: unknown): string {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { diag, DiagLogLevel, type Meter } from '@opentelemetry/api';
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import {
   defaultResource,
   detectResources,
@@ -10,12 +9,7 @@ import {
   serviceNameEnvDetector,
   type Resource,
 } from '@opentelemetry/resources';
-import {
-  MeterProvider,
-  PeriodicExportingMetricReader,
-  type MetricProducer,
-  type MetricReader,
-} from '@opentelemetry/sdk-metrics';
+import { MeterProvider, type MetricReader } from '@opentelemetry/sdk-metrics';
 import {
   ATTR_K8S_NODE_NAME,
   ATTR_SERVICE_INSTANCE_ID,
@@ -23,19 +17,18 @@ import {
   ATTR_SERVICE_VERSION,
 } from '@opentelemetry/semantic-conventions';
 import type { Log } from '../runtime/log.ts';
+import type { ConnectionProducer } from './connection-producer.ts';
 import { diagLogger } from './diag-log.ts';
 import { ATTRIBUTE, SCOPE_NAME } from './names.ts';
 import type { OtelSettings } from './otel-settings.ts';
-
-/** Encoding a point as JSON takes about 5.5 µs: a batch holds the event loop for 11 ms. */
-const BATCH_POINTS_MAX = 2000;
+import { createOtlpPush, type OtlpPush } from './otlp-reader.ts';
 
 interface Options {
   readonly settings: OtelSettings;
   readonly nodeName: string;
   readonly serviceName: string;
   readonly serviceVersion: string;
-  readonly producer: MetricProducer;
+  readonly producer: ConnectionProducer;
   /** The Prometheus page's reader is used where `settings` ask for it. */
   readonly page: { readonly reader: MetricReader };
   readonly log: Log;
@@ -55,17 +48,22 @@ export interface Telemetry {
  * One MeterProvider with the readers that the settings ask for. The OTLP exporter and the resource
  * detectors read their own OTEL_* variables, from process.env and nowhere else.
  */
-export function startTelemetry(options: Options): Telemetry {
-  const { settings, serviceVersion, log } = options;
-  diag.setLogger(diagLogger({ log }), {
+export async function startTelemetry(options: Options): Promise<Telemetry> {
+  const { settings, serviceVersion, page, log } = options;
+  if (settings.isDisabled) log.warn('OTEL_SDK_DISABLED is true: nothing is exported');
+  let push: OtlpPush | undefined;
+  diag.setLogger(diagLogger({ log, onRejected: (points) => push?.rejected(points) }), {
     logLevel: DiagLogLevel.WARN,
     suppressOverrideMessage: true,
   });
-  if (settings.isDisabled) log.warn('OTEL_SDK_DISABLED is true: nothing is exported');
-  const readers = createReaders(options);
+  if (settings.exporters.has('otlp')) push = await createOtlpPush(options);
+  const readers: MetricReader[] = settings.exporters.has('prometheus') ? [page.reader] : [];
+  if (push !== undefined) readers.push(push.reader);
   const provider = new MeterProvider({ resource: describeResource(options), readers });
+  const meter = provider.getMeter(SCOPE_NAME, serviceVersion);
+  push?.observe(meter);
   return {
-    meter: provider.getMeter(SCOPE_NAME, serviceVersion),
+    meter,
     async shutdown({ timeoutMs }) {
       try {
         await provider.shutdown({ timeoutMillis: timeoutMs });
@@ -76,24 +74,6 @@ export function startTelemetry(options: Options): Telemetry {
       }
     },
   };
-}
-
-function createReaders({ settings, producer, page }: Options): MetricReader[] {
-  const { exporters, exportIntervalMs, exportTimeoutMs } = settings;
-  const readers: MetricReader[] = [];
-  if (exporters.has('prometheus')) readers.push(page.reader);
-  if (exporters.has('otlp')) {
-    readers.push(
-      new PeriodicExportingMetricReader({
-        exporter: new OTLPMetricExporter(),
-        metricProducers: [producer],
-        exportIntervalMillis: exportIntervalMs,
-        exportTimeoutMillis: exportTimeoutMs,
-        maxExportBatchSize: BATCH_POINTS_MAX,
-      }),
-    );
-  }
-  return readers;
 }
 
 /** What the user says about the resource wins over what khan knows. */

@@ -125,6 +125,27 @@ export const METRIC = {
     unit: '{edge}',
     description: 'Edges that are folded into overflow series now',
   },
+  agentPushRequests: {
+    name: 'khan_agent_push_requests',
+    unit: '{request}',
+    description: 'OTLP requests, retries not counted, by result',
+  },
+  agentPushedPoints: {
+    name: 'khan_agent_pushed_points',
+    unit: '{point}',
+    description:
+      'Data points in OTLP requests that were answered, by result: accepted, or rejected by the collector',
+  },
+  agentWaitingSeries: {
+    name: 'khan_agent_waiting_series',
+    unit: '{series}',
+    description: 'Series that have ended, but whose last counts no OTLP push has delivered yet',
+  },
+  agentLostSeries: {
+    name: 'khan_agent_lost_series',
+    unit: '{series}',
+    description: 'Series whose last counts no OTLP push will deliver: too many waited for it',
+  },
   controllerUp: {
     name: 'khan_controller_up',
     unit: '',
@@ -185,7 +206,7 @@ export const ATTRIBUTE = {
   sourceZone: 'src_zone',
   destinationZone: 'dst_zone',
   state: 'state',
-  /** Of khan_agent_cycles: `success` or `failure`. */
+  /** Of khan_agent_cycles and khan_agent_push_requests: `success` or `failure`. */
   result: 'result',
   /** Of khan_mapping_failures. */
   reason: 'reason',

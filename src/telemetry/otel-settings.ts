@@ -5,6 +5,21 @@ const EXPORTERS = ['prometheus', 'otlp'] as const;
 
 type Exporter = (typeof EXPORTERS)[number];
 
+const PROTOCOLS = ['http/json', 'http/protobuf'] as const;
+const TEMPORALITIES = ['cumulative', 'delta', 'lowmemory'] as const;
+
+/** How the OTLP push speaks. */
+export interface OtlpSettings {
+  readonly protocol: (typeof PROTOCOLS)[number];
+  readonly temporality: (typeof TEMPORALITIES)[number];
+  /** Paths of PEM files. */
+  readonly certificates: {
+    readonly ca?: string | undefined;
+    readonly cert?: string | undefined;
+    readonly key?: string | undefined;
+  };
+}
+
 export interface OtelSettings {
   /** OTEL_SDK_DISABLED: nothing is measured and nothing exported. */
   readonly isDisabled: boolean;
@@ -13,6 +28,7 @@ export interface OtelSettings {
   readonly exportIntervalMs: number;
   /** Of one batch. */
   readonly exportTimeoutMs: number;
+  readonly otlp: OtlpSettings;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -32,10 +48,11 @@ const TIMER_MAX_MS = 2 ** 31 - 1;
 /** Variables of OTEL_EXPORTER_OTLP_* and OTEL_EXPORTER_OTLP_METRICS_*; the exporter reads them itself. */
 const OTLP_CHECKS: Readonly<Record<string, Check>> = {
   ENDPOINT: httpUrl,
-  PROTOCOL: oneOf('http/json'),
-  // Delta needs a memory of what each push has carried: a MetricProducer bypasses the SDK's own.
-  TEMPORALITY_PREFERENCE: oneOf('cumulative'),
-  COMPRESSION: oneOf('none', 'gzip'),
+  PROTOCOL: oneOf(...PROTOCOLS),
+  TEMPORALITY_PREFERENCE: oneOf(...TEMPORALITIES),
+  // The exporter does not know them in capitals, and would not compress.
+  COMPRESSION: exactly('none', 'gzip'),
+  HEADERS: keyValueList,
   TIMEOUT: milliseconds,
   CERTIFICATE: readableFile,
   CLIENT_CERTIFICATE: readableFile,
@@ -66,7 +83,22 @@ export function readOtelSettings(env: Environment): OtelSettings {
     }
   }
   if (faults.length > 0) throw new SettingsError(faults);
-  return { isDisabled, exporters, exportIntervalMs, exportTimeoutMs };
+  return { isDisabled, exporters, exportIntervalMs, exportTimeoutMs, otlp: otlpSettings(env) };
+}
+
+function otlpSettings(env: Environment): OtlpSettings {
+  const valueFor = (suffix: string) => otlpVariable(env, suffix)?.value;
+  const choice = <T extends string>(suffix: string, [first, ...others]: readonly [T, ...T[]]): T =>
+    others.find((one) => one === valueFor(suffix)?.toLowerCase()) ?? first;
+  return {
+    protocol: choice('PROTOCOL', PROTOCOLS),
+    temporality: choice('TEMPORALITY_PREFERENCE', TEMPORALITIES),
+    certificates: {
+      ca: valueFor('CERTIFICATE'),
+      cert: valueFor('CLIENT_CERTIFICATE'),
+      key: valueFor('CLIENT_KEY'),
+    },
+  };
 }
 
 /** Unset: Prometheus, and OTLP as soon as somebody says where to. Set: exactly that list. */
@@ -95,7 +127,17 @@ function checkOtlp(env: Environment, faults: string[]): void {
     const given = otlpVariable(env, suffix);
     if (given === undefined) continue;
     const fault = check(given.value);
-    if (fault !== undefined) faults.push(`${given.name}=${given.value}: ${fault}`);
+    // Headers are credentials more often than not: they are not shown.
+    const shown = suffix === 'HEADERS' ? given.name : `${given.name}=${given.value}`;
+    if (fault !== undefined) faults.push(`${shown}: ${fault}`);
+  }
+  for (const [suffix, other] of [
+    ['CLIENT_CERTIFICATE', 'CLIENT_KEY'],
+    ['CLIENT_KEY', 'CLIENT_CERTIFICATE'],
+  ] as const) {
+    const given = otlpVariable(env, suffix);
+    if (given === undefined || otlpVariable(env, other) !== undefined) continue;
+    faults.push(`${given.name}=${given.value}: missing OTEL_EXPORTER_OTLP_${other}`);
   }
 }
 
@@ -126,15 +168,24 @@ function valueOf(env: Environment, name: string): string | undefined {
 }
 
 function oneOf(...supported: readonly string[]): Check {
+  const check = exactly(...supported);
+  return (value) => check(value.toLowerCase());
+}
+
+function exactly(...supported: readonly string[]): Check {
   return (value) =>
-    supported.includes(value.toLowerCase())
-      ? undefined
-      : `not supported, khan knows ${supported.join(', ')}`;
+    supported.includes(value) ? undefined : `not supported, khan knows ${supported.join(', ')}`;
 }
 
 function httpUrl(value: string): string | undefined {
   const protocol = URL.parse(value)?.protocol;
   return protocol === 'http:' || protocol === 'https:' ? undefined : 'not an http or https URL';
+}
+
+/** OpenTelemetry Protocol Exporter specification, "Specifying headers": the form of W3C Baggage. */
+function keyValueList(value: string): string | undefined {
+  const isList = value.split(',').every((pair) => /^\s*[^\s=,;]+\s*=/.test(pair));
+  return isList ? undefined : 'not key=value,key=value';
 }
 
 function milliseconds(value: string): string | undefined {

@@ -135,6 +135,32 @@ t.test('every push is cumulative since the same start', { skip }, async (t) => {
   t.ok(await until(async () => String(await values('khan_connection_total')) === '4'));
 });
 
+t.test('deltas over protobuf add up to what the page says', { skip }, async (t) => {
+  const receiver = await otlpReceiver(t);
+  const { namespace, agent, values } = await startPushing(t, {
+    ...OFTEN,
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+  });
+  const points = () =>
+    receiver.pushes.flatMap(({ metrics }) => pointsOf(metrics.get('khan_connection')));
+  const sum = () => points().reduce((total, { value }) => total + Number(value), 0);
+  t.ok(await until(() => receiver.pushes.length > 0));
+  t.strictSame(points(), [], 'the baseline is nothing new');
+  await namespace.open({ ...webToApi, count: 3 });
+  t.ok(await until(() => sum() === 3));
+  await namespace.open({ ...webToApi, count: 1 });
+  t.ok(await until(async () => String(await values('khan_connection_total')) === '4'));
+  agent.kill('SIGTERM');
+  t.match(await agent.ended, { code: 0, signal: null });
+  t.equal(sum(), 4);
+  const told = points();
+  t.ok(told.every(({ start }, at) => at === 0 || start === told[at - 1]!.end));
+  const [metric] = receiver.pushes.flatMap(({ metrics }) => metrics.get('khan_connection') ?? []);
+  t.match(metric?.sum, { aggregationTemporality: 1, isMonotonic: true });
+});
+
 t.test('a collector that is away', { skip }, async (t) => {
   const closed = createServer();
   const closedPort = await listenOnLoopback(t, closed);

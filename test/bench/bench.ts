@@ -2,18 +2,20 @@ import { Failure } from '../../src/runtime/failure.ts';
 import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
+import { benchOtlp } from './otlp.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
-const SCENARIOS = { controller: benchController, cycle: benchCycle };
+const SCENARIOS = { controller: benchController, cycle: benchCycle, otlp: benchOtlp };
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle'],
+    choices: ['controller', 'cycle', 'otlp'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
-      'first sync, memory and answers with many pods, against a bare reader of the same pods',
+      'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
+      "pushes to a collector, against the SDK's exporter without batches",
   }),
   entries: integer({
     default: 262_144,
@@ -32,6 +34,12 @@ const settings = {
     min: 1500,
     max: 1_000_000,
     description: 'Pods of the fake API server, 8 KB each, 30 on a node',
+  }),
+  series: integer({
+    default: 100_000,
+    min: 4,
+    max: 10_000_000,
+    description: 'Data points of an OTLP push, four for an attribute set',
   }),
   rounds: integer({
     default: 9,

@@ -59,7 +59,7 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
       .concat(['--entries', String(entries), '--edges', String(edges)]),
   );
   await using discard = new DiscardWorker(namespace.path);
-  await using agent = createAgent(
+  await using agent = await createAgent(
     {
       settings: readSettings(agentSettings, ['--netns', namespace.path, '--exclude', 'none'], {}),
       version: '0.0.0',

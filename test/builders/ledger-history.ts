@@ -103,6 +103,7 @@ export interface Told {
   /** Those that say anything, and are not left out. */
   readonly rows: readonly (Row & { readonly key: string; readonly labels: Labels })[];
   readonly series: readonly Series<object>[];
+  readonly ended: readonly Series<object>[];
   readonly ledger: Ledger<object>;
 }
 
@@ -135,7 +136,8 @@ export function* play(steps: readonly Step[], { seriesMax, describe = labelsOfEd
     const snapshot = table.snapshot(takenAtMs, [LOCAL]);
     Array.from(ledger.begin(snapshot));
     Array.from(ledger.rename((address) => owners.get(address)));
-    const series = [...ledger.commit().series];
+    const publication = ledger.commit();
+    const series = [...publication.series];
     const rows = table.rows
       .filter(({ route, slots, opened, closed }) => {
         return route.destination !== '127.0.0.1' && slots.length + opened + closed > 0;
@@ -144,6 +146,6 @@ export function* play(steps: readonly Step[], { seriesMax, describe = labelsOfEd
         const labels = labelsOf(row.route, owners);
         return { ...row, labels, key: JSON.stringify(labels) };
       });
-    yield { takenAtMs, rows, series, ledger } satisfies Told;
+    yield { takenAtMs, rows, series, ended: publication.ended, ledger } satisfies Told;
   }
 }

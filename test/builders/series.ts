@@ -35,5 +35,5 @@ export function publicationOf(
   takenAtMs: number,
   ...series: readonly Series<Attributes>[]
 ): Publication<Attributes> {
-  return { takenAtMs, series };
+  return { takenAtMs, series, ended: [] };
 }

@@ -231,6 +231,26 @@ for (const seriesMax of [0, 1, 3, 6]) {
     t.pass();
   });
 
+  t.test(`with ${seriesMax} series at most, each that leaves is told to have ended`, async (t) => {
+    assertAlways(
+      () => {
+        let live: ReadonlySet<Series<object>> = new Set();
+        return ({ series, ended }) => {
+          const left = live.difference(new Set(series));
+          const published = ended.filter((one) => live.has(one));
+          assert.deepEqual(new Set(published), left);
+          for (const one of ended) {
+            assert.equal(activeOf(one), 0);
+            assert.ok(live.has(one) || one.opened + one.closed === 0, 'it was never published');
+          }
+          live = new Set(series);
+        };
+      },
+      { seriesMax },
+    );
+    t.pass();
+  });
+
   t.test(`with ${seriesMax} series at most, each starts when it was last 0`, async (t) => {
     assertAlways(
       () => {

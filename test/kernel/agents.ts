@@ -13,7 +13,7 @@ import { type Row, changes, clusterSum, inOrder, rowsOf } from './rows.ts';
 const PATIENCE_MS = 60_000;
 const PAUSE_MS = 20;
 
-type Agent = ReturnType<typeof createAgent>;
+type Agent = Awaited<ReturnType<typeof createAgent>>;
 
 /** One agent for each node, in this process, without their clock and server. */
 export class Agents implements AsyncDisposable {
@@ -38,9 +38,11 @@ export class Agents implements AsyncDisposable {
   }): Promise<Agents> {
     await using stack = new AsyncDisposableStack();
     const log = createLog({ name: 'kernel test', level: 'error' });
-    const agents = settings.map((each) =>
-      stack.use(createAgent({ settings: each, version: '0', log }, readOtelSettings({}))),
-    );
+    const agents: Agent[] = [];
+    for (const each of settings) {
+      const agent = await createAgent({ settings: each, version: '0', log }, readOtelSettings({}));
+      agents.push(stack.use(agent));
+    }
     const started = new Agents(agents, traffic, stack.move());
     await started.begin();
     return started;

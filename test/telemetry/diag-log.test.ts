@@ -61,3 +61,21 @@ t.test('only so many messages are remembered: the oldest may come again', async 
   diag.warn('x');
   t.equal(lines.length, 66);
 });
+
+t.test('points that a collector has rejected are told each time, in both encodings', async (t) => {
+  const { log, lines } = capturedLog();
+  const rejected: number[] = [];
+  const diag = diagLogger({ log, onRejected: (points) => rejected.push(points) });
+  const answers = [
+    { rejectedDataPoints: '3' },
+    { rejectedDataPoints: 4 },
+    { rejectedDataPoints: 4 },
+  ];
+  const useless = [{ rejectedDataPoints: 'many' }, { errorMessage: 'slow down' }, 'yes'];
+  for (const answer of [...answers, ...useless]) {
+    diag.warn('Received Partial Success response:', JSON.stringify(answer));
+  }
+  diag.warn('Received', '{"rejectedDataPoints":7}');
+  t.strictSame(rejected, [3, 4, 4]);
+  t.match(lines[0], { level: 40, msg: /Partial Success response: {"rejectedDataPoints":"3"}$/ });
+});

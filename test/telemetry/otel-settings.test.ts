@@ -69,10 +69,12 @@ for (const [name, value, said] of [
   ['OTEL_METRIC_EXPORT_TIMEOUT', '60001', 'longer than OTEL_METRIC_EXPORT_INTERVAL'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317', 'not an http or https URL'],
   ['OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', 'collector', 'not an http or https URL'],
-  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'not supported, khan knows http/json'],
-  ['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL', 'http/protobuf', 'not supported, khan knows http/json'],
-  ['OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', 'delta', 'khan knows cumulative'],
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'not supported, khan knows http/json, http/protobuf'],
+  ['OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', 'up', 'knows cumulative, delta, lowmemory'],
+  ['OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE', '/dev/null', 'missing OTEL_EXPORTER_OTLP_CLIENT_KEY'],
+  ['OTEL_EXPORTER_OTLP_CLIENT_KEY', '/dev/null', 'missing OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE'],
   ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zstd', 'khan knows none, gzip'],
+  ['OTEL_EXPORTER_OTLP_COMPRESSION', 'GZIP', 'khan knows none, gzip'],
   ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s', 'not a number of milliseconds'],
   ['OTEL_EXPORTER_OTLP_CERTIFICATE', '/does/not/exist.pem', 'cannot be read'],
 ] as const) {
@@ -82,6 +84,37 @@ for (const [name, value, said] of [
     t.match(message, said);
   });
 }
+
+t.test('headers that are none are a fault, and not shown: they may be a secret', async (t) => {
+  const env = { OTEL_METRICS_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_HEADERS: 'Bearer hunter2' };
+  t.match(fault(env), 'OTEL_EXPORTER_OTLP_HEADERS: not key=value,key=value');
+  t.notMatch(fault(env), 'hunter2');
+  for (const headers of ['a=b', 'authorization=Bearer%20x%3D, tenant = blue', 'a=']) {
+    t.equal(fault({ ...env, OTEL_EXPORTER_OTLP_HEADERS: headers }), 'none');
+  }
+});
+
+t.test('protocol, temporality and certificates are told, whatever their case', async (t) => {
+  t.strictSame(readOtelSettings({}).otlp, {
+    protocol: 'http/json',
+    temporality: 'cumulative',
+    certificates: { ca: undefined, cert: undefined, key: undefined },
+  });
+  const { otlp } = readOtelSettings({
+    OTEL_METRICS_EXPORTER: 'otlp',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'HTTP/protobuf',
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'LowMemory',
+    OTEL_EXPORTER_OTLP_CERTIFICATE: '/dev/null',
+    OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: '/dev/zero',
+    OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: '/dev/null',
+  });
+  t.strictSame(otlp, {
+    protocol: 'http/protobuf',
+    temporality: 'lowmemory',
+    certificates: { ca: '/dev/null', cert: '/dev/zero', key: '/dev/null' },
+  });
+});
 
 t.test('what is meant for metrics alone wins', async (t) => {
   t.doesNotThrow(() =>

@@ -1,0 +1,138 @@
+/**
+ * One way to push, in a process of its own: its memory is its own. Publishes so many points a round and
+ * pushes them to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names; prints a JSON line.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { diag, DiagLogLevel } from '@opentelemetry/api';
+import { defaultResource } from '@opentelemetry/resources';
+import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import { createLog } from '../../src/runtime/log.ts';
+import { choice, integer, readSettings } from '../../src/runtime/settings.ts';
+import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
+import { diagLogger } from '../../src/telemetry/diag-log.ts';
+import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
+import { loadOtlpExporter } from '../../src/telemetry/otlp-exporter.ts';
+import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
+import { SeriesBuilder } from '../builders/series.ts';
+import { longestBlockMs } from './loop-block.ts';
+
+/** Opened, closed and two states. */
+const POINTS_PER_SERIES = 4;
+const WARM_UP_ROUNDS = 2;
+/** For what is left of the garbage of a round. */
+const PAUSE_MS = 50;
+
+const settings = {
+  exporter: choice({ choices: ['khan', 'stock'], default: 'khan', description: 'Who pushes' }),
+  series: integer({ default: 1000, min: 4, max: 10_000_000, description: 'Data points' }),
+  rounds: integer({ default: 5, min: 1, max: 1000, description: 'Pushes' }),
+  changing: integer({
+    default: 100,
+    min: 0,
+    max: 100,
+    unit: '%',
+    description: 'Counters that grow',
+  }),
+  churn: integer({
+    default: 0,
+    min: 0,
+    max: 100,
+    unit: '%',
+    description: 'Attribute sets that end between two pushes, and others come',
+  }),
+} as const;
+const {
+  exporter,
+  series: points,
+  rounds,
+  changing,
+  churn,
+} = readSettings(settings, process.argv.slice(2), {});
+
+function seriesOf(number: number): SeriesBuilder {
+  const source = number % 110;
+  const destination = Math.floor(number / 110);
+  return new SeriesBuilder({
+    labels: {
+      node: 'node-a',
+      src_type: 'pod',
+      src_ip: `10.1.${source >> 8}.${source & 255}`,
+      src_ns: `team-${source % 10}`,
+      src_app: `app-${source}`,
+      src_name: `app-${source}-6d4f9c7b8-x2x1p`,
+      dst_type: 'service',
+      dst_ip: `10.96.${(destination >> 8) & 255}.${destination & 255}`,
+      dst_ns: `team-${destination % 50}`,
+      dst_app: `svc-${destination}`,
+      dst_name: `svc-${destination}`,
+      dst_port: 8000 + (number % 7),
+      transport: 'tcp',
+      primary: true,
+    },
+    opened: 1,
+    active: { ESTABLISHED: 1, TIME_WAIT: 1 },
+  });
+}
+
+const otel = readOtelSettings(process.env);
+const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
+const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
+diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
+const reader =
+  exporter === 'khan'
+    ? (await createOtlpPush({ settings: otel, producer })).reader
+    : new PeriodicExportingMetricReader({
+        exporter: await loadOtlpExporter(otel.otlp),
+        metricProducers: [producer],
+        exportIntervalMillis: otel.exportIntervalMs,
+      });
+const provider = new MeterProvider({ resource: defaultResource(), readers: [reader] });
+
+let made = 0;
+const all = Array.from({ length: Math.ceil(points / POINTS_PER_SERIES) }, () => seriesOf(made++));
+let takenAtMs = 1_000_000;
+const publish = (): void => {
+  takenAtMs += 30_000;
+  for (let at = 0; at < (all.length * changing) / 100; at++) {
+    all[at]!.opened += 2;
+    all[at]!.closed += 1;
+  }
+  const ended = all.splice(0, (all.length * churn) / 100);
+  all.push(...ended.map(() => seriesOf(made++)));
+  producer.publish({ takenAtMs, series: all, ended }, { entries: 1, limit: undefined });
+};
+
+const samples: { ms: number; cpu_ms: number; block_ms: number }[] = [];
+const retainedMb: number[] = [];
+let rssBefore = 0;
+let firstBlockMs = 0;
+for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+  publish();
+  if (round === -WARM_UP_ROUNDS) rssBefore = process.memoryUsage.rss();
+  await delay(PAUSE_MS);
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  const blockMs = await longestBlockMs(() => reader.forceFlush());
+  const ms = performance.now() - began;
+  const { user, system } = process.cpuUsage(cpu);
+  if (round === -WARM_UP_ROUNDS) firstBlockMs = blockMs;
+  if (round < 0) continue;
+  samples.push({ ms, cpu_ms: (user + system) / 1000, block_ms: blockMs });
+  if (round === rounds >> 1 || round === rounds - 1) {
+    globalThis.gc?.();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    retainedMb.push((heapUsed + arrayBuffers) / 1e6);
+  }
+}
+const result = {
+  samples,
+  first_block_ms: firstBlockMs,
+  retained_mb: retainedMb,
+  rss_before_mb: rssBefore / 1e6,
+  rss_peak_mb: (process.resourceUsage().maxRSS * 1024) / 1e6,
+  pushes: rounds + WARM_UP_ROUNDS,
+};
+process.stdout.write(`${JSON.stringify(result)}\n`);
+// What the reader would push at its end is not measured.
+void provider;
+process.exit();

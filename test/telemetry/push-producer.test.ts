@@ -1,0 +1,79 @@
+import t from 'tap';
+import { DataPointType } from '@opentelemetry/sdk-metrics';
+import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
+import { PushProducer } from '../../src/telemetry/push-producer.ts';
+import { SeriesBuilder, publicationOf } from '../builders/series.ts';
+
+const TABLE = { entries: 7, limit: 262_144 };
+
+function createProducers() {
+  const connections = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
+  return { connections, push: new PushProducer({ connections, isDelta: false }) };
+}
+
+/** [port, start in seconds, value] of each point. */
+async function pointsOf(push: PushProducer, name: string) {
+  const { resourceMetrics } = await push.collect();
+  const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+  const metric = metrics.find(({ descriptor }) => descriptor.name === name);
+  const points = metric?.dataPointType === DataPointType.SUM ? metric.dataPoints : [];
+  return points.map(({ attributes, startTime, value }) => [
+    attributes['dst_port'],
+    startTime[0],
+    value,
+  ]);
+}
+
+function seriesOf(port: number, startTimeMs: number, opened: number): SeriesBuilder {
+  return new SeriesBuilder({ labels: { dst_port: port }, startTimeMs, opened });
+}
+
+t.test(
+  'a series that has ended stays until it is delivered, before the one that returns',
+  async (t) => {
+    const { connections, push } = createProducers();
+    const first = seriesOf(80, 1_000_000, 3);
+    connections.publish(publicationOf(1_030_000, first), TABLE);
+    connections.publish({ ...publicationOf(1_060_000), ended: [first] }, TABLE);
+    t.strictSame(await pointsOf(push, 'khan_connection'), [[80, 1000, 3]]);
+    connections.publish(publicationOf(1_090_000, seriesOf(80, 1_060_000, 1)), TABLE);
+    t.strictSame(await pointsOf(push, 'khan_connection'), [
+      [80, 1000, 3],
+      [80, 1060, 1],
+    ]);
+    t.strictSame(await pointsOf(push, 'khan_connection_closed'), [[80, 1060, 0]]);
+    t.equal(push.waitingSeries, 1);
+  },
+);
+
+t.test('the page shows no series that has ended', async (t) => {
+  const { connections } = createProducers();
+  const series = seriesOf(80, 1_000_000, 3);
+  connections.publish(publicationOf(1_030_000, series), TABLE);
+  connections.publish({ ...publicationOf(1_060_000), ended: [series] }, TABLE);
+  const { resourceMetrics } = await connections.collect();
+  const names = resourceMetrics.scopeMetrics.flatMap(({ metrics }) =>
+    metrics.map(({ descriptor }) => descriptor.name),
+  );
+  t.strictSame(names, ['khan_conntrack_entries', 'khan_conntrack_limit']);
+});
+
+t.test('when too many have ended undelivered, the oldest are given up and counted', async (t) => {
+  const { connections, push } = createProducers();
+  const many = Array.from({ length: 20_001 }, (_, port) => seriesOf(port, 1_000_000, 1));
+  connections.publish(publicationOf(1_030_000, ...many), TABLE);
+  connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
+  t.equal(push.waitingSeries, 19_001);
+  t.equal(push.lostSeries, 1000);
+  t.strictSame((await pointsOf(push, 'khan_connection'))[0], [1000, 1000, 1]);
+});
+
+t.test('those that are delivered are forgotten before any other', async (t) => {
+  const { connections, push } = createProducers();
+  const idle = Array.from({ length: 45_000 }, (_, port) => seriesOf(port, 1_000_000, 0));
+  const busy = seriesOf(45_000, 1_000_000, 1);
+  connections.publish(publicationOf(1_030_000, busy, ...idle), TABLE);
+  connections.publish({ ...publicationOf(1_060_000), ended: [busy, ...idle] }, TABLE);
+  t.strictSame(await pointsOf(push, 'khan_connection'), [[45_000, 1000, 1]]);
+  t.equal(push.lostSeries, 0);
+});
