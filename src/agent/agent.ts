@@ -77,7 +77,12 @@ export async function createAgent(
   await using setup = new AsyncDisposableStack();
   const snapshots = setup.use(new SnapshotSource({ netns: settings.netns }));
   const producer = new ConnectionProducer({ nodeName, version });
-  const page = new PrometheusPage({ producer, pollIntervalMs: settings['poll-interval'], log });
+  const page = new PrometheusPage({
+    producer,
+    pollIntervalMs: settings['poll-interval'],
+    createdTimestamps: settings['created-timestamps'],
+    log,
+  });
   const telemetry = await startTelemetry({
     settings: otel,
     nodeName,

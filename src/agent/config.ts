@@ -79,6 +79,10 @@ export const agentSettings = {
     description:
       'Attributes to leave out: connections that differ in nothing else share a series. Any but primary',
   }),
+  'created-timestamps': flag({
+    description:
+      'Tell in OpenMetrics since when each connection counter has counted, in a line of its own each',
+  }),
   'external-prefix': {
     type: 'IPv4/IPv6 prefix length',
     default: WHOLE_ADDRESS,

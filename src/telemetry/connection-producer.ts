@@ -9,6 +9,7 @@ import {
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import type { Publication, Series } from '../connections/series.ts';
+import { ConnectionPoint, PointSeries } from './connection-point.ts';
 import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
 
 /** Series between two pauses of {@link ConnectionProducer.prepare}. */
@@ -18,33 +19,6 @@ const SLICE_SERIES = 500;
 export interface ConntrackTable {
   readonly entries: number;
   readonly limit: number | undefined;
-}
-
-/**
- * The live data point of one series, the same object from publication to publication: at 100,000
- * series new ones would cost more than all the rest of a publication.
- *
- * `endTime` is the time of the snapshot, not of the collection: that is when the value was true. A
- * collector that gets the same snapshot twice can see that it is the same.
- */
-export class ConnectionPoint implements DataPoint<number> {
-  readonly attributes: Attributes;
-  readonly startTime: HrTime;
-  /** When the series was first published, in ms since the epoch. */
-  readonly publishedAtMs: number;
-  endTime: HrTime;
-  value = 0;
-  /** What the OTLP push has delivered last, kept here because it is as many as there are points. */
-  pushedValue = 0;
-  /** `endTime` of what it has delivered last. */
-  pushedUntil: HrTime | undefined;
-
-  constructor(attributes: Attributes, startTime: HrTime, publishedAtMs: number) {
-    this.attributes = attributes;
-    this.startTime = startTime;
-    this.publishedAtMs = publishedAtMs;
-    this.endTime = startTime;
-  }
 }
 
 export interface SeriesPoints {
@@ -156,10 +130,11 @@ export class ConnectionProducer implements MetricProducer {
   #pointsOf(series: Series<Attributes>): SeriesPoints {
     let points = this.#points.get(series);
     if (points === undefined) {
-      const startTime = toHrTime(series.startTimeMs);
+      const { labels, startTimeMs, publishedAtMs } = series;
+      const shared = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
       points = {
-        opened: new ConnectionPoint(series.labels, startTime, series.publishedAtMs),
-        closed: new ConnectionPoint(series.labels, startTime, series.publishedAtMs),
+        opened: new ConnectionPoint(shared),
+        closed: new ConnectionPoint(shared),
         active: [],
       };
       this.#points.set(series, points);
@@ -189,8 +164,7 @@ function makeActivePoints({ opened, active }: SeriesPoints, states: Iterable<str
   let known = 0;
   for (const state of states) {
     if (++known <= active.length) continue;
-    const attributes = { ...opened.attributes, [ATTRIBUTE.state]: state };
-    active.push(new ConnectionPoint(attributes, opened.startTime, opened.publishedAtMs));
+    active.push(new ConnectionPoint(opened.series, state));
   }
 }
 

@@ -8,7 +8,7 @@ import {
   type PushMetricExporter,
   type ResourceMetrics,
 } from '@opentelemetry/sdk-metrics';
-import { ConnectionPoint } from './connection-producer.ts';
+import { ConnectionPoint } from './connection-point.ts';
 import {
   DeliveredBook,
   deltaOf,

@@ -3,6 +3,8 @@ import type { Attributes } from '@opentelemetry/api';
 import type { DataPoint } from '@opentelemetry/sdk-metrics';
 import type { Log } from '../runtime/log.ts';
 import { ORIGINAL } from './names.ts';
+import { contentType } from './exposition.ts';
+import { escapeLabelValue } from './label-parts.ts';
 import { RenderedPage, answer } from './rendered-page.ts';
 
 interface Options {
@@ -27,7 +29,8 @@ export class OriginalPage {
   }
 
   async #render(): Promise<RenderedPage> {
-    return new RenderedPage(renderOriginal(this.#producer.active));
+    const text = renderOriginal(this.#producer.active);
+    return new RenderedPage([Buffer.from(text)], contentType('text'));
   }
 }
 
@@ -48,10 +51,7 @@ function renderOriginal(active: Iterable<DataPoint<number>>): string {
 }
 
 function originalLabels(attributes: Attributes): string {
-  return ORIGINAL.labels.map((label) => `${label}="${escape(attributes[label] ?? '')}"`).join(',');
-}
-
-/** Prometheus exposition formats, "Text-based format": three characters are escaped in label values. */
-function escape(value: Attributes[string]): string {
-  return String(value).replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+  return ORIGINAL.labels
+    .map((label) => `${label}="${escapeLabelValue(attributes[label] ?? '')}"`)
+    .join(',');
 }

@@ -6,9 +6,21 @@ import {
   type MetricData,
   type MetricProducer,
   type MetricReader,
+  type ResourceMetrics,
+  type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import type { Log } from '../runtime/log.ts';
-import { ConnectionPoint } from './connection-producer.ts';
+import { encodeFamilies, type Family } from './connection-lines.ts';
+import { ConnectionPoint } from './connection-point.ts';
+import {
+  chooseFormat,
+  contentType,
+  endOf,
+  fromText,
+  metadataOf,
+  type Format,
+} from './exposition.ts';
+import { LabelParts } from './label-parts.ts';
 import { RenderedPage, answer } from './rendered-page.ts';
 import { ScrapeLog } from './scrape-log.ts';
 
@@ -16,6 +28,8 @@ interface Options {
   /** `takenAtMs`: when the snapshot that it hands over was taken, in ms since the epoch. */
   readonly producer: MetricProducer & { readonly takenAtMs: number };
   readonly pollIntervalMs: number;
+  /** Tell in OpenMetrics since when each counter has counted: it doubles their lines. */
+  readonly createdTimestamps?: boolean;
   readonly log: Log;
   /** Ms since the epoch. */
   readonly now?: () => number;
@@ -28,44 +42,44 @@ interface Rendering {
 }
 
 /**
- * GET /metrics. The stock exporter is the reader and the stock serialiser writes the text; in between
- * stands what they lack: new counters are held at 0 (see ScrapeLog), concurrent scrapes share one
- * rendering, gzip, the full content type, and a failed collection is a failed scrape.
+ * GET /metrics. The stock exporter is the reader, and the stock serialiser writes khan's own metrics; the
+ * connection metrics, of which there may be 100,000 series, are written here, equal to what it would
+ * write. What else it lacks: new counters are held at 0 (see ScrapeLog), OpenMetrics, concurrent scrapes
+ * share one rendering, gzip, the full content type, and a failed collection is a failed scrape.
  */
 export class PrometheusPage {
   /** For the MeterProvider; until it has one, there is no page. */
   readonly reader: MetricReader;
-  readonly #producer: Options['producer'];
-  readonly #serializer: PrometheusSerializer;
+  readonly #options: Required<Options>;
+  readonly #serializer = createSerializer();
+  readonly #labels = new LabelParts();
   readonly #scrapes: ScrapeLog;
-  readonly #log: Log;
-  readonly #now: () => number;
-  #shared: Rendering | undefined;
+  readonly #shared = new Map<Format, Rendering>();
 
-  constructor({ producer, pollIntervalMs, log, now = Date.now }: Options) {
+  constructor(options: Options) {
+    this.#options = { createdTimestamps: false, now: Date.now, ...options };
+    const { producer, pollIntervalMs } = this.#options;
     this.reader = new PrometheusExporter({
       preventServerStart: true,
       metricProducers: [producer],
     });
-    this.#producer = producer;
-    this.#serializer = createSerializer();
     this.#scrapes = new ScrapeLog({ pollIntervalMs });
-    this.#log = log;
-    this.#now = now;
   }
 
   /** Answers one scrape; a failure is logged and answered with 500, never thrown. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { now, log } = this.#options;
     const address = request.socket.remoteAddress ?? '';
-    const rendering = this.#share(this.#scrapes.horizonMs(address, this.#now()));
-    if (await answer({ request, response }, rendering.page, this.#log)) {
-      this.#scrapes.note(address, { nowMs: this.#now(), seenAtMs: rendering.seenAtMs });
+    const format = chooseFormat(request.headers.accept);
+    const rendering = this.#share(format, this.#scrapes.horizonMs(address, now()));
+    if (await answer({ request, response }, rendering.page, log)) {
+      this.#scrapes.note(address, { nowMs: now(), seenAtMs: rendering.seenAtMs });
     }
   }
 
   /** The page with all values as they are, nothing held: for one look, `khan agent --once`. */
   async render(): Promise<string> {
-    const { text } = await this.#render(Number.POSITIVE_INFINITY);
+    const { text } = await this.#render('text', Number.POSITIVE_INFINITY);
     return text;
   }
 
@@ -73,32 +87,51 @@ export class PrometheusPage {
    * A page that is being made serves all who come meanwhile, and those who had to wait while the
    * loop was busy with it. It must not show a client more than its own horizon allows.
    */
-  #share(horizonMs: number): Rendering {
-    if (this.#shared !== undefined && this.#shared.horizonMs <= horizonMs) return this.#shared;
+  #share(format: Format, horizonMs: number): Rendering {
+    const shared = this.#shared.get(format);
+    if (shared !== undefined && shared.horizonMs <= horizonMs) return shared;
     const rendering = {
       horizonMs,
       // Read before collecting: taken too early it holds a series longer, too late would lose one.
-      seenAtMs: this.#producer.takenAtMs,
-      page: this.#render(horizonMs).finally(() => {
+      seenAtMs: this.#options.producer.takenAtMs,
+      page: this.#render(format, horizonMs).finally(() => {
         setImmediate(() => {
-          if (this.#shared === rendering) this.#shared = undefined;
+          if (this.#shared.get(format) === rendering) this.#shared.delete(format);
         });
       }),
     };
-    this.#shared = rendering;
+    this.#shared.set(format, rendering);
     return rendering;
   }
 
-  async #render(horizonMs: number): Promise<RenderedPage> {
+  async #render(format: Format, horizonMs: number): Promise<RenderedPage> {
     const { resourceMetrics, errors } = await this.reader.collect();
     if (errors.length > 0) {
       throw new AggregateError(errors, `Cannot collect the metrics: ${errors.length} errors`);
     }
-    const scopeMetrics = resourceMetrics.scopeMetrics.map(({ scope, metrics }) => ({
-      scope,
-      metrics: metrics.map((metric) => inPrometheusWords(held(metric, horizonMs))),
-    }));
-    return new RenderedPage(this.#serializer.serialize({ ...resourceMetrics, scopeMetrics }));
+    const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+    const connections = await encodeFamilies(
+      metrics.filter(isOfConnections).map((metric) => this.#family(metric, format, horizonMs)),
+      this.#labels,
+    );
+    const own = fromText(this.#serializer.serialize(ordinaryOf(resourceMetrics)), format);
+    return new RenderedPage(
+      [Buffer.from(own), ...connections, Buffer.from(endOf(format))],
+      contentType(format),
+    );
+  }
+
+  #family(metric: ConnectionMetric, format: Format, horizonMs: number): Family {
+    const { descriptor, isMonotonic, dataPoints: points } = metric;
+    const { name, description: help } = descriptor;
+    const hasCreated = format === 'openmetrics' && this.#options.createdTimestamps;
+    return {
+      metadata: metadataOf({ name, help, type: isMonotonic ? 'counter' : 'gauge' }, format),
+      sampleName: isMonotonic ? `${name}_total` : name,
+      points,
+      valueOf: ({ value, series }) => (isMonotonic && series.publishedAtMs > horizonMs ? 0 : value),
+      createdName: isMonotonic && hasCreated ? `${name}_created` : undefined,
+    };
   }
 }
 
@@ -118,14 +151,23 @@ function createSerializer(): PrometheusSerializer {
   );
 }
 
-function held(metric: MetricData, horizonMs: number): MetricData {
-  if (metric.dataPointType !== DataPointType.SUM || !metric.isMonotonic) return metric;
-  const isHeld = (point: DataPoint<number>): boolean =>
-    point instanceof ConnectionPoint && point.publishedAtMs > horizonMs;
-  const dataPoints = metric.dataPoints.map((point) =>
-    isHeld(point) ? { ...point, value: 0 } : point,
-  );
-  return { ...metric, dataPoints };
+type ConnectionMetric = SumMetricData & { readonly dataPoints: readonly ConnectionPoint[] };
+
+/** A metric's points are all of one kind. */
+function isOfConnections(metric: MetricData): metric is ConnectionMetric {
+  const [first]: readonly DataPoint<unknown>[] = metric.dataPoints;
+  return metric.dataPointType === DataPointType.SUM && first instanceof ConnectionPoint;
+}
+
+/** All but the connection metrics, in Prometheus' words. */
+function ordinaryOf({ resource, scopeMetrics }: ResourceMetrics): ResourceMetrics {
+  return {
+    resource,
+    scopeMetrics: scopeMetrics.map(({ scope, metrics }) => ({
+      scope,
+      metrics: metrics.filter((metric) => !isOfConnections(metric)).map(inPrometheusWords),
+    })),
+  };
 }
 
 const UNIT_WORDS = new Map([

@@ -8,10 +8,10 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import {
   connectionMetrics,
-  ConnectionPoint,
   type ConnectionProducer,
   type SeriesPoints,
 } from './connection-producer.ts';
+import { ConnectionPoint } from './connection-point.ts';
 
 /** As many as live by default; about 1 KB each. They wait for the next push, or while pushes fail. */
 const WAITING_SERIES_MAX = 20_000;

@@ -85,6 +85,12 @@ t.test('the page says what the producer says', async (t) => {
     `# HELP target_info Target metadata
 # TYPE target_info gauge
 target_info{service_name="khan-agent"} 1
+# HELP khan_conntrack_entries Entries in the connection tracking table of this network namespace
+# TYPE khan_conntrack_entries gauge
+khan_conntrack_entries{node="node-a"} 7
+# HELP khan_conntrack_limit Entries that the connection tracking table may hold (nf_conntrack_max)
+# TYPE khan_conntrack_limit gauge
+khan_conntrack_limit{node="node-a"} 262144
 # HELP khan_connection_total Connections opened since the agent began, each counted once, when first seen
 # TYPE khan_connection_total counter
 khan_connection_total{node="node-a",src_ip="10.1.0.1",dst_port="443",primary="true"} 3
@@ -97,12 +103,6 @@ khan_connection_closed_total{otel_metric_overflow="true",node="node-a",primary="
 # TYPE khan_connection_active gauge
 khan_connection_active{node="node-a",src_ip="10.1.0.1",dst_port="443",primary="true",state="ESTABLISHED"} 2
 khan_connection_active{node="node-a",src_ip="10.1.0.1",dst_port="443",primary="true",state="TIME_WAIT"} 0
-# HELP khan_conntrack_entries Entries in the connection tracking table of this network namespace
-# TYPE khan_conntrack_entries gauge
-khan_conntrack_entries{node="node-a"} 7
-# HELP khan_conntrack_limit Entries that the connection tracking table may hold (nf_conntrack_max)
-# TYPE khan_conntrack_limit gauge
-khan_conntrack_limit{node="node-a"} 262144
 `,
   );
 });

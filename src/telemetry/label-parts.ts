@@ -1,0 +1,80 @@
+import type { Attributes } from '@opentelemetry/api';
+
+/** Some labels that follow each other, as bytes of the page: `src_type="pod",src_ip="10.1.0.11"`. */
+export interface LabelPart {
+  readonly bytes: Uint8Array;
+  /** The last page that it was on. */
+  page: number;
+}
+
+interface Labelled {
+  readonly attributes: Attributes;
+  /** Kept with the series, because there are as many. */
+  labelParts: readonly LabelPart[] | undefined;
+}
+
+/**
+ * The labels of all series on the Prometheus page, in parts that many series share: those of the source,
+ * those of the destination, and the rest. Memory grows with endpoints, and a line is put together by
+ * copying three or four parts; a text for each series would take ten times the memory, and making it
+ * anew for each page a hundred times the time (docs/performance.md).
+ */
+export class LabelParts {
+  readonly #parts = new Map<string, LabelPart>();
+  #page = 0;
+
+  get size(): number {
+    return this.#parts.size;
+  }
+
+  /** The parts of a series, in the order of its attributes; noted as being on this page. */
+  of(series: Labelled): readonly LabelPart[] {
+    const parts = (series.labelParts ??= this.#make(series.attributes));
+    for (const part of parts) part.page = this.#page;
+    return parts;
+  }
+
+  /** A page has been made: what was on no page since the last one is forgotten. */
+  turn(): void {
+    for (const [text, part] of this.#parts) {
+      if (part.page < this.#page) this.#parts.delete(text);
+    }
+    this.#page++;
+  }
+
+  #make(attributes: Attributes): readonly LabelPart[] {
+    const texts: string[] = [];
+    let last = '';
+    for (const [name, value] of Object.entries(attributes)) {
+      const label = `${labelName(name)}="${escapeLabelValue(value)}"`;
+      const end = endOf(name);
+      if (end === last && texts.length > 0) texts[texts.length - 1] += `,${label}`;
+      else texts.push(label);
+      last = end;
+    }
+    return texts.map((text) => this.#part(text));
+  }
+
+  #part(text: string): LabelPart {
+    const known = this.#parts.get(text);
+    if (known !== undefined) return known;
+    const part = { bytes: Buffer.from(text), page: this.#page };
+    this.#parts.set(text, part);
+    return part;
+  }
+}
+
+/** Which end of a connection an attribute tells of; the port belongs to the rest, of which there is little. */
+function endOf(name: string): string {
+  return /^(?:src|dst(?!_port$))(?=_)/.exec(name)?.[0] ?? '';
+}
+
+/** As the stock serialiser does it. */
+function labelName(name: string): string {
+  return name.replaceAll(/[^a-z0-9_]/gi, '_').replaceAll(/_{2,}/g, '_');
+}
+
+/** Prometheus exposition formats, "Text-based format": three characters are escaped in label values. */
+export function escapeLabelValue(value: Attributes[string]): string {
+  return String(value).replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+}
