@@ -13,11 +13,9 @@ import { diagLogger } from '../../src/telemetry/diag-log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { loadOtlpExporter } from '../../src/telemetry/otlp-exporter.ts';
 import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
-import { SeriesBuilder } from '../builders/series.ts';
 import { longestBlockMs } from './loop-block.ts';
+import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';
 
-/** Opened, closed and two states. */
-const POINTS_PER_SERIES = 4;
 const WARM_UP_ROUNDS = 2;
 /** For what is left of the garbage of a round. */
 const PAUSE_MS = 50;
@@ -48,31 +46,6 @@ const {
   changing,
   churn,
 } = readSettings(settings, process.argv.slice(2), {});
-
-function seriesOf(number: number): SeriesBuilder {
-  const source = number % 110;
-  const destination = Math.floor(number / 110);
-  return new SeriesBuilder({
-    labels: {
-      node: 'node-a',
-      src_type: 'pod',
-      src_ip: `10.1.${source >> 8}.${source & 255}`,
-      src_ns: `team-${source % 10}`,
-      src_app: `app-${source}`,
-      src_name: `app-${source}-6d4f9c7b8-x2x1p`,
-      dst_type: 'service',
-      dst_ip: `10.96.${(destination >> 8) & 255}.${destination & 255}`,
-      dst_ns: `team-${destination % 50}`,
-      dst_app: `svc-${destination}`,
-      dst_name: `svc-${destination}`,
-      dst_port: 8000 + (number % 7),
-      transport: 'tcp',
-      primary: true,
-    },
-    opened: 1,
-    active: { ESTABLISHED: 1, TIME_WAIT: 1 },
-  });
-}
 
 const otel = readOtelSettings(process.env);
 const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
