@@ -61,6 +61,11 @@ export class DeliveryExporter implements PushMetricExporter {
     this.#options = options;
   }
 
+  /** What has been told may have been delivered or not. */
+  get isUnderWay(): boolean {
+    return this.#isUnderWay;
+  }
+
   /** The batches that follow belong to a new collection. */
   beginPush(): void {
     this.#unreachable = undefined;

@@ -1,4 +1,4 @@
-import { diag } from '@opentelemetry/api';
+import { diag, type Attributes } from '@opentelemetry/api';
 import {
   DataPointType,
   type CollectionResult,
@@ -6,6 +6,7 @@ import {
   type MetricProducer,
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
+import { CarriedCounts } from './carried-counts.ts';
 import {
   connectionMetrics,
   ConnectionPoint,
@@ -13,35 +14,51 @@ import {
   type SeriesPoints,
 } from './connection-producer.ts';
 
-/** As many as live by default; about 1 KB each. They wait for the next push, or while pushes fail. */
-const WAITING_SERIES_MAX = 20_000;
+/** Series that have ended, and wait for the next push or while pushes fail. */
+export interface WaitingLimits {
+  /** Above it the counts of the oldest are told with the overflow series. */
+  readonly carriedAbove: number;
+  /** Above it the oldest are given up: one request may be under way for very long. */
+  readonly lostAbove: number;
+}
+
+/** As many as live by default; about 1 KB each. */
+const WAITING_LIMITS: WaitingLimits = { carriedAbove: 20_000, lostAbove: 40_000 };
 /** Given up at once when there are too many, so that the search for the delivered ones is rare. */
 const LOST_SERIES = 1000;
 
-interface Options {
+export interface PushProducerOptions {
   readonly connections: ConnectionProducer;
   /** Counters that have nothing new to tell are left out. */
   readonly isDelta: boolean;
+  readonly describeOverflow: (primary: boolean) => Attributes;
+  /** What it says is not yet known to be delivered or not. */
+  readonly isRequestUnderWay: () => boolean;
+  readonly limits?: WaitingLimits | undefined;
 }
 
 /**
  * The connection metrics as the OTLP push needs them: beside the series that live, those that ended
  * before their last counts were delivered, until they are. A series may be born and end between two
- * pushes, or while the collector is away. Above the limit the oldest are given up, and counted.
+ * pushes, or while the collector is away.
  *
  * A series that came back has its ended points before its new ones: the points of one attribute set
  * are in the order of their time.
  */
 export class PushProducer implements MetricProducer {
-  readonly #connections: ConnectionProducer;
-  readonly #isDelta: boolean;
+  readonly #options: PushProducerOptions;
+  readonly #limits: WaitingLimits;
+  readonly #carried: CarriedCounts;
+  /** The oldest first. */
   readonly #waiting = new Set<SeriesPoints>();
+  #lastEnded: SeriesPoints | undefined;
   #lostSeries = 0;
 
-  constructor({ connections, isDelta }: Options) {
-    this.#connections = connections;
-    this.#isDelta = isDelta;
-    connections.keepEnded(this);
+  constructor(options: PushProducerOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? WAITING_LIMITS;
+    this.#carried = new CarriedCounts(options.describeOverflow);
+    options.connections.keepEnded(this);
   }
 
   /** Series that have ended and are not wholly delivered. */
@@ -58,9 +75,10 @@ export class PushProducer implements MetricProducer {
   add(points: SeriesPoints): void {
     // Even if all seems to be delivered: a request that is under way may carry an older value.
     this.#waiting.add(points);
-    if (this.#waiting.size <= WAITING_SERIES_MAX) return;
+    this.#lastEnded = points;
+    if (this.#waiting.size <= this.#limits.lostAbove) return;
     this.#forgetDelivered();
-    if (this.#waiting.size <= WAITING_SERIES_MAX) return;
+    if (this.#waiting.size <= this.#limits.lostAbove) return;
     for (const oldest of this.#waiting.keys().take(LOST_SERIES)) this.#waiting.delete(oldest);
     this.#lostSeries += LOST_SERIES;
     diag.warn(
@@ -69,18 +87,35 @@ export class PushProducer implements MetricProducer {
   }
 
   async collect(): Promise<CollectionResult> {
-    const { resourceMetrics, errors } = await this.#connections.collect();
+    this.#forgetDelivered();
+    if (!this.#options.isRequestUnderWay()) this.#carryOldest();
+    const { resourceMetrics, errors } = await this.#options.connections.collect();
     const { resource, scopeMetrics } = resourceMetrics;
     const ended = this.#endedMetrics();
     const scopes = scopeMetrics.map(({ scope, metrics }) => ({
       scope,
-      metrics: merge(ended, metrics).map((metric) => this.#changed(metric)),
+      metrics: this.#merge(ended, metrics).map((metric) => this.#changed(metric)),
     }));
     return { resourceMetrics: { resource, scopeMetrics: scopes }, errors };
   }
 
+  #forgetDelivered(): void {
+    for (const points of this.#waiting) {
+      if (![points.opened, points.closed, ...points.active].some(isWaiting)) {
+        this.#waiting.delete(points);
+      }
+    }
+  }
+
+  #carryOldest(): void {
+    const tooMany = Math.max(0, this.#waiting.size - this.#limits.carriedAbove);
+    for (const oldest of this.#waiting.keys().take(tooMany)) {
+      this.#waiting.delete(oldest);
+      this.#carried.add(oldest);
+    }
+  }
+
   #endedMetrics(): SumMetricData[] {
-    this.#forgetDelivered();
     const waiting = [...this.#waiting];
     return connectionMetrics({
       opened: waiting.map(({ opened }) => opened).filter(isWaiting),
@@ -89,37 +124,34 @@ export class PushProducer implements MetricProducer {
     });
   }
 
-  #forgetDelivered(): void {
-    for (const points of this.#waiting) {
-      if (!pointsOf(points).some(isWaiting)) this.#waiting.delete(points);
+  /** Ended points first. A metric of which no series lives is there for the ended ones. */
+  #merge(ended: readonly SumMetricData[], live: readonly MetricData[]): MetricData[] {
+    const merged = new Map(live.map((metric) => [metric.descriptor.name, metric]));
+    for (const metric of ended) {
+      const { name } = metric.descriptor;
+      const isCarried = this.#carried.has(name);
+      if (metric.dataPoints.length === 0 && !isCarried) continue;
+      const living = merged.get(name);
+      const others = living?.dataPointType === DataPointType.SUM ? living.dataPoints : [];
+      const dataPoints = metric.dataPoints.concat(others);
+      merged.set(name, {
+        ...metric,
+        dataPoints: isCarried
+          ? this.#carried.merge(name, dataPoints, this.#lastEnded!.opened.endTime)
+          : dataPoints,
+      });
     }
+    return [...merged.values()];
   }
 
   /** Before the reader splits them into batches: most counters of a node are idle between two pushes. */
   #changed(metric: MetricData): MetricData {
-    if (!this.#isDelta || !('isMonotonic' in metric) || !metric.isMonotonic) return metric;
+    if (!this.#options.isDelta || !('isMonotonic' in metric) || !metric.isMonotonic) return metric;
     const dataPoints = metric.dataPoints.filter((point) => {
       return !(point instanceof ConnectionPoint) || isWaiting(point);
     });
     return { ...metric, dataPoints };
   }
-}
-
-/** Ended points first. A metric of which no series lives is there for the ended ones. */
-function merge(ended: readonly SumMetricData[], live: readonly MetricData[]): MetricData[] {
-  const merged = new Map(live.map((metric) => [metric.descriptor.name, metric]));
-  for (const metric of ended) {
-    if (metric.dataPoints.length === 0) continue;
-    const { name } = metric.descriptor;
-    const living = merged.get(name);
-    const others = living?.dataPointType === DataPointType.SUM ? living.dataPoints : [];
-    merged.set(name, { ...metric, dataPoints: metric.dataPoints.concat(others) });
-  }
-  return [...merged.values()];
-}
-
-function pointsOf({ opened, closed, active }: SeriesPoints): ConnectionPoint[] {
-  return [opened, closed, ...active];
 }
 
 function isWaiting({ value, pushedValue }: ConnectionPoint): boolean {

@@ -80,7 +80,7 @@ const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
 diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
 const reader =
   exporter === 'khan'
-    ? (await createOtlpPush({ settings: otel, producer })).reader
+    ? (await createOtlpPush({ settings: otel, producer, nodeName: 'node-a' })).reader
     : new PeriodicExportingMetricReader({
         exporter: await loadOtlpExporter(otel.otlp),
         metricProducers: [producer],
