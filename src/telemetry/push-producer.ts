@@ -87,8 +87,10 @@ export class PushProducer implements MetricProducer {
   }
 
   async collect(): Promise<CollectionResult> {
-    this.#forgetDelivered();
-    if (!this.#options.isRequestUnderWay()) this.#carryOldest();
+    if (!this.#options.isRequestUnderWay()) {
+      this.#forgetDelivered();
+      this.#carryOldest();
+    }
     const { resourceMetrics, errors } = await this.#options.connections.collect();
     const { resource, scopeMetrics } = resourceMetrics;
     const ended = this.#endedMetrics();
