@@ -108,7 +108,7 @@ export class DeliveryExporter implements PushMetricExporter {
       this.#options.observer.answered(points);
       return;
     }
-    // Without an answer the other batches would each wait as long, and in vain.
+    // Without an answer, or after one that asks for patience, the others would wait in vain.
     if (!isAnswered(result.error)) this.#unreachable = result;
     this.#options.observer.failed();
   }

@@ -63,7 +63,9 @@ export class PushProducer implements MetricProducer {
 
   /** Series that have ended and are not wholly delivered. */
   get waitingSeries(): number {
-    return this.#waiting.size;
+    let waiting = 0;
+    for (const points of this.#waiting) if (isSomeWaiting(points)) waiting++;
+    return waiting;
   }
 
   /** Those that were given up. */
@@ -103,9 +105,7 @@ export class PushProducer implements MetricProducer {
 
   #forgetDelivered(): void {
     for (const points of this.#waiting) {
-      if (![points.opened, points.closed, ...points.active].some(isWaiting)) {
-        this.#waiting.delete(points);
-      }
+      if (!isSomeWaiting(points)) this.#waiting.delete(points);
     }
   }
 
@@ -118,12 +118,15 @@ export class PushProducer implements MetricProducer {
   }
 
   #endedMetrics(): SumMetricData[] {
-    const waiting = [...this.#waiting];
-    return connectionMetrics({
-      opened: waiting.map(({ opened }) => opened).filter(isWaiting),
-      closed: waiting.map(({ closed }) => closed).filter(isWaiting),
-      active: waiting.flatMap(({ active }) => active).filter(isWaiting),
-    });
+    const opened: ConnectionPoint[] = [];
+    const closed: ConnectionPoint[] = [];
+    const active: ConnectionPoint[] = [];
+    for (const points of this.#waiting) {
+      if (isWaiting(points.opened)) opened.push(points.opened);
+      if (isWaiting(points.closed)) closed.push(points.closed);
+      for (const point of points.active) if (isWaiting(point)) active.push(point);
+    }
+    return connectionMetrics({ opened, closed, active });
   }
 
   /** Ended points first. A metric of which no series lives is there for the ended ones. */
@@ -154,6 +157,10 @@ export class PushProducer implements MetricProducer {
     });
     return { ...metric, dataPoints };
   }
+}
+
+function isSomeWaiting({ opened, closed, active }: SeriesPoints): boolean {
+  return isWaiting(opened) || isWaiting(closed) || active.some(isWaiting);
 }
 
 function isWaiting({ value, pushedValue }: ConnectionPoint): boolean {

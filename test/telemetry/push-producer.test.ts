@@ -112,6 +112,7 @@ t.test('those that are delivered are forgotten before any other', async (t) => {
   const busy = seriesOf(45_000, 1_000_000, 1);
   connections.publish(publicationOf(1_030_000, busy, ...idle), TABLE);
   connections.publish({ ...publicationOf(1_060_000), ended: [busy, ...idle] }, TABLE);
+  t.equal(push.waitingSeries, 1, 'nobody else waits for anything');
   t.strictSame(await pointsOf(push, 'khan_connection'), [[45_000, 1000, 1]]);
   t.equal(push.lostSeries, 0);
 });
