@@ -13,7 +13,7 @@ import { diagLogger } from '../../src/telemetry/diag-log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { loadOtlpExporter } from '../../src/telemetry/otlp-exporter.ts';
 import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
-import { longestBlockMs } from './loop-block.ts';
+import { longestBlock } from './loop-block.ts';
 import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';
 
 const WARM_UP_ROUNDS = 2;
@@ -53,7 +53,7 @@ const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
 diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
 const reader =
   exporter === 'khan'
-    ? (await createOtlpPush({ settings: otel, producer })).reader
+    ? (await createOtlpPush({ settings: otel, producer, nodeName: 'node-a' })).reader
     : new PeriodicExportingMetricReader({
         exporter: await loadOtlpExporter(otel.otlp),
         metricProducers: [producer],
@@ -75,7 +75,7 @@ const publish = (): void => {
   producer.publish({ takenAtMs, series: all, ended }, { entries: 1, limit: undefined });
 };
 
-const samples: { ms: number; cpu_ms: number; block_ms: number }[] = [];
+const samples: { ms: number; cpu_ms: number; block_ms: number; block_cpu_ms: number }[] = [];
 const retainedMb: number[] = [];
 let rssBefore = 0;
 let firstBlockMs = 0;
@@ -85,12 +85,17 @@ for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
   await delay(PAUSE_MS);
   const cpu = process.cpuUsage();
   const began = performance.now();
-  const blockMs = await longestBlockMs(() => reader.forceFlush());
+  const block = await longestBlock(() => reader.forceFlush());
   const ms = performance.now() - began;
   const { user, system } = process.cpuUsage(cpu);
-  if (round === -WARM_UP_ROUNDS) firstBlockMs = blockMs;
+  if (round === -WARM_UP_ROUNDS) firstBlockMs = block.cpuMs;
   if (round < 0) continue;
-  samples.push({ ms, cpu_ms: (user + system) / 1000, block_ms: blockMs });
+  samples.push({
+    ms,
+    cpu_ms: (user + system) / 1000,
+    block_ms: block.ms,
+    block_cpu_ms: block.cpuMs,
+  });
   if (round === rounds >> 1 || round === rounds - 1) {
     globalThis.gc?.();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
@@ -99,7 +104,7 @@ for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
 }
 const result = {
   samples,
-  first_block_ms: firstBlockMs,
+  first_block_cpu_ms: firstBlockMs,
   retained_mb: retainedMb,
   rss_before_mb: rssBefore / 1e6,
   rss_peak_mb: (process.resourceUsage().maxRSS * 1024) / 1e6,
