@@ -1,13 +1,15 @@
 /** What comes out of the pipelines of otel/collector is what the traffic generator did. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { hasProgram } from '../../src/demo/programs.ts';
 import { inventoryFile } from '../../src/demo/topology.ts';
 import { type Cluster, clusterTests } from '../kernel/cluster.ts';
 import { PATH_SERVERS } from '../kernel/paths.ts';
 import type { Labels } from '../kernel/rows.ts';
 import { comparePaths, type Shape } from './collector-truth.ts';
 import { startCollector } from './collector.ts';
-import { type Point, pointsIn } from './otlp-lines.ts';
+import { type Point, pointsIn, samplesOf } from './otlp-lines.ts';
+import { startPrometheus } from './prometheus.ts';
 import { startAgents } from './pushing-agents.ts';
 import { requireCollector } from './require-servers.ts';
 
@@ -65,7 +67,7 @@ await requireCollector(t, async (program) => {
         env: { OTLP_ENDPOINT: endpoint, K8S_CLUSTER_NAME: 'green' },
       });
       await push(t, cluster, sidecar.endpoint, env);
-      await comparePaths(t, cluster, [{ file }]);
+      await comparePaths(t, cluster, [{ samples: () => samplesOf(pointsIn(file)) }]);
       // The first that knows says it.
       t.match(pointsIn(file).at(-1)?.resource, {
         'service.name': 'khan-agent',
@@ -81,7 +83,7 @@ await requireCollector(t, async (program) => {
         env: { OTLP_ENDPOINT: endpoint },
       });
       await push(t, cluster, converting.endpoint, env);
-      await comparePaths(t, cluster, [{ file }]);
+      await comparePaths(t, cluster, [{ samples: () => samplesOf(pointsIn(file)) }]);
       const kinds = new Set(counters(pointsIn(file)).map(({ kind }) => kind));
       t.strictSame([...kinds], ['delta']);
       t.ok(
@@ -94,16 +96,32 @@ await requireCollector(t, async (program) => {
     test(`without what another agent counts, every sum is right (${way})`, async (t, cluster) => {
       const { file, endpoint } = await sink(t, ['primary.yaml']);
       await push(t, cluster, endpoint, env);
-      await comparePaths(t, cluster, [{ file, shape: primaryOnly }]);
+      await comparePaths(t, cluster, [
+        { samples: () => samplesOf(pointsIn(file)), shape: primaryOnly },
+      ]);
     });
 
     test(`reduced to workloads, the totals are the truth (${way})`, async (t, cluster) => {
       const { file, endpoint } = await sink(t, ['reduce.yaml'], { REDUCE_INTERVAL: '1s' });
       await push(t, cluster, endpoint, env);
-      await comparePaths(t, cluster, [{ file, shape: reduced }]);
+      await comparePaths(t, cluster, [
+        { samples: () => samplesOf(pointsIn(file)), shape: reduced },
+      ]);
       const points = pointsIn(file);
       t.notOk(points.some(({ attributes }) => 'src_ip' in attributes || 'dst_ip' in attributes));
       t.strictSame([...new Set(counters(points).map(({ kind }) => kind))], ['cumulative']);
+    });
+
+    test(`reduced to workloads, increments sum up to the truth (${way})`, async (t, cluster) => {
+      const { file, endpoint } = await sink(t);
+      const reducing = await startCollector(t, program, {
+        files: ['gateway.yaml', 'reduce.yaml', 'to-otlp-delta.yaml'],
+        env: { OTLP_ENDPOINT: endpoint, REDUCE_INTERVAL: '1s' },
+      });
+      await push(t, cluster, reducing.endpoint, env);
+      const samples = () => samplesOf(pointsIn(file));
+      await comparePaths(t, cluster, [{ samples, shape: reduced }]);
+      t.strictSame([...new Set(counters(pointsIn(file)).map(({ kind }) => kind))], ['delta']);
     });
   }
 
@@ -114,9 +132,35 @@ await requireCollector(t, async (program) => {
       KHAN_TARGETS: targets,
       SCRAPE_INTERVAL: '1s',
     });
-    await comparePaths(t, cluster, [{ file }]);
+    await comparePaths(t, cluster, [{ samples: () => samplesOf(pointsIn(file)) }]);
     const { resource, attributes } = pointsIn(file).at(-1)!;
     t.match(resource, { 'service.name': 'khan-agent', 'k8s.cluster.name': 'blue' });
     t.match(attributes, { dst_port: Number, primary: Boolean });
+  });
+
+  test('Prometheus is written the truth, under the names of its own', async (t, cluster) => {
+    if (!(await hasProgram('prometheus'))) {
+      if (process.env['CI'] === 'true') throw new Error('Cannot ask Prometheus: not installed');
+      t.pass('skipped', { skip: 'PROMETHEUS WAS NOT ASKED: install prometheus' });
+      return;
+    }
+    const { url, query } = await startPrometheus(t);
+    const { endpoint } = await startCollector(t, program, {
+      files: ['gateway.yaml', 'to-prometheus.yaml'],
+      env: { PROMETHEUS_REMOTE_WRITE_ENDPOINT: `${url}/api/v1/write` },
+    });
+    await push(t, cluster, endpoint);
+    const all = '{__name__=~"khan_connection_(total|closed_total|active)"}';
+    const samples = async () => {
+      const labelled = await query(all);
+      return labelled.map(({ labels: { job: _job, instance: _instance, ...labels }, ...rest }) => {
+        return { ...rest, labels };
+      });
+    };
+    await comparePaths(t, cluster, [{ samples }]);
+    t.match((await query('target_info')).at(0)?.labels, {
+      job: 'khan-agent',
+      k8s_cluster_name: 'blue',
+    });
   });
 });

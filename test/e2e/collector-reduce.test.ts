@@ -16,6 +16,12 @@ const PUSH_MS = 100;
 /** For some intervals. */
 const ROUNDS = 40;
 
+/** Each address has this many connections, now. */
+function valuesOf(counts: Readonly<Record<string, number>>, startMs: number) {
+  const timeMs = Date.now();
+  return Object.entries(counts).map(([address, value]) => ({ address, value, startMs, timeMs }));
+}
+
 await requireCollector(t, async (program) => {
   /** A Collector that reduces, and the values that it has written, one after the other. */
   const start = async (t: Test) => {
@@ -28,11 +34,6 @@ await requireCollector(t, async (program) => {
     const values = (name: string) => points(name).map(({ value }) => value);
     return { endpoint, points, values };
   };
-  /** Each address has this many connections, now. */
-  const valuesOf = (counts: Readonly<Record<string, number>>, startMs: number) =>
-    Object.entries(counts).map(([address, value]) => {
-      return { address, value, startMs, timeMs: Date.now() };
-    });
 
   t.test('a push that comes in several requests is summed up whole', async (t) => {
     const { endpoint, points, values } = await start(t);
@@ -62,6 +63,7 @@ await requireCollector(t, async (program) => {
     t.equal(new Set(attributes).size, 1, 'they have become one series');
     const times = points(OPENED.name).map(({ timeNano }) => timeNano);
     t.equal(new Set(times).size, times.length, 'which has one value at a time');
+    t.ok(times.length < ROUNDS, 'and less of them than there were pushes');
     t.match(points(OPENED.name).at(-1), {
       kind: 'cumulative',
       attributes: { src_app: 'web', dst_name: 'api', dst_port: 80, primary: true },

@@ -8,7 +8,7 @@ import { PATH_SERVERS } from '../kernel/paths.ts';
 import { comparePaths } from './collector-truth.ts';
 import { startCollector } from './collector.ts';
 import { startIntakes } from './intake.ts';
-import { pointsIn } from './otlp-lines.ts';
+import { pointsIn, samplesOf } from './otlp-lines.ts';
 import { startAgents } from './pushing-agents.ts';
 import { requireCollector } from './require-servers.ts';
 
@@ -85,28 +85,29 @@ await requireCollector(t, async (program) => {
     }
     const intakes = await startIntakes(t, readers);
     writeFileSync(join(folder, 'ca.crt'), intakes.cert);
-    const env = Object.entries(VENDORS).map(
+    const told = Object.entries(VENDORS).map(
       ([
         vendor,
         {
           endpoint: [variable, path],
           env,
         },
-      ]) => ({
-        [variable]: `${intakes.url}/${vendor}${path}`,
-        ...env,
-      }),
+      ]) => {
+        return { [variable]: `${intakes.url}/${vendor}${path}`, ...env };
+      },
     );
     const { endpoint } = await startCollector(t, program, {
       files: ['gateway.yaml', ...Object.keys(VENDORS).map((vendor) => `to-${vendor}.yaml`)],
-      env: Object.assign({ SSL_CERT_FILE: join(folder, 'ca.crt') }, ...env),
+      env: Object.assign({ SSL_CERT_FILE: join(folder, 'ca.crt') }, ...told),
     });
     await startAgents(
       t,
       { lab: cluster.lab, inventoryFile: inventory },
       { env: { OTEL_METRICS_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } },
     );
-    const outputs = Object.keys(VENDORS).map((vendor) => ({ file: fileOf(vendor) }));
+    const outputs = Object.keys(VENDORS).map((vendor) => ({
+      samples: () => samplesOf(pointsIn(fileOf(vendor))),
+    }));
     await comparePaths(t, cluster, outputs);
 
     for (const [vendor, { path, headers, kind }] of Object.entries(VENDORS)) {

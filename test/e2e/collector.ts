@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { freePort } from '../../src/demo/khan-process.ts';
 
-const PIPELINES = join(import.meta.dirname, '../../otel/collector');
+export const PIPELINES = join(import.meta.dirname, '../../otel/collector');
 const READY_MS_MAX = 30_000;
 const CHECK_MS = 50;
 

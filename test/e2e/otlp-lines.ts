@@ -102,9 +102,11 @@ function plain(attributes: readonly KeyValue[] = []): Attributes {
 export function samplesOf(points: readonly Point[]): readonly Sample[] {
   const samples = new Map<string, Sample>();
   for (const { metric, kind, isMonotonic, resource, attributes, value } of points) {
-    const key = JSON.stringify([metric, resource, Object.entries(attributes).toSorted()]);
+    const labels = Object.entries(attributes)
+      .map(([name, each]) => [name, String(each)] as const)
+      .toSorted(([a], [b]) => a.localeCompare(b));
+    const key = JSON.stringify([metric, resource, labels]);
     const before = kind === 'delta' ? (samples.get(key)?.value ?? 0) : 0;
-    const labels = Object.entries(attributes).map(([name, each]) => [name, String(each)]);
     samples.set(key, {
       name: isMonotonic ? `${metric}_total` : metric,
       labels: Object.fromEntries(labels),
