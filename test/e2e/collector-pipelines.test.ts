@@ -1,8 +1,10 @@
 /** What comes out of the pipelines of otel/collector is what the traffic generator did. */
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { hasProgram } from '../../src/demo/programs.ts';
 import { inventoryFile } from '../../src/demo/topology.ts';
+import { until } from '../demo/until.ts';
 import { type Cluster, clusterTests } from '../kernel/cluster.ts';
 import { PATH_SERVERS } from '../kernel/paths.ts';
 import type { Labels } from '../kernel/rows.ts';
@@ -36,7 +38,8 @@ function counters(points: readonly Point[]): readonly Point[] {
 }
 
 await requireCollector(t, async (program) => {
-  const inventory = join(t.testdir({ 'inventory.json': inventoryFile() }), 'inventory.json');
+  const folder = t.testdir({ 'inventory.json': inventoryFile() });
+  const inventory = join(folder, 'inventory.json');
   const test = await clusterTests(t, PATH_SERVERS, async () => () => [
     '--inventory-file',
     inventory,
@@ -45,7 +48,7 @@ await requireCollector(t, async (program) => {
 
   /** A Collector whose last file writes what arrives. */
   const sink = async (t: Test, files: readonly string[] = [], env = {}) => {
-    const file = join(t.testdir({}), 'points.jsonl');
+    const file = join(folder, `${randomUUID()}.jsonl`);
     const { endpoint } = await startCollector(t, program, {
       files: ['gateway.yaml', ...files, 'to-file.yaml'],
       env: { OUTPUT_FILE: file, ...env },
@@ -93,14 +96,6 @@ await requireCollector(t, async (program) => {
       );
     });
 
-    test(`without what another agent counts, every sum is right (${way})`, async (t, cluster) => {
-      const { file, endpoint } = await sink(t, ['primary.yaml']);
-      await push(t, cluster, endpoint, env);
-      await comparePaths(t, cluster, [
-        { samples: () => samplesOf(pointsIn(file)), shape: primaryOnly },
-      ]);
-    });
-
     test(`reduced to workloads, the totals are the truth (${way})`, async (t, cluster) => {
       const { file, endpoint } = await sink(t, ['reduce.yaml'], { REDUCE_INTERVAL: '1s' });
       await push(t, cluster, endpoint, env);
@@ -125,16 +120,40 @@ await requireCollector(t, async (program) => {
     });
   }
 
-  test('what is scraped is what is pushed', async (t, cluster) => {
+  test('without what another agent counts, every sum is right', async (t, cluster) => {
+    const { file, endpoint } = await sink(t, ['primary.yaml']);
+    await push(t, cluster, endpoint);
+    await comparePaths(t, cluster, [
+      { samples: () => samplesOf(pointsIn(file)), shape: primaryOnly },
+    ]);
+  });
+
+  test('what is scraped is what is pushed, also as increments and reduced', async (t, cluster) => {
     const urls = await startAgents(t, { lab: cluster.lab, inventoryFile: inventory });
-    const targets = JSON.stringify(urls.map((url) => new URL(url).host));
-    const { file } = await sink(t, ['scrape-static.yaml'], {
-      KHAN_TARGETS: targets,
+    const workloads = await sink(t, ['reduce.yaml'], { REDUCE_INTERVAL: '2s' });
+    const { file } = await sink(t, ['scrape-static.yaml', 'to-otlp-delta.yaml'], {
+      KHAN_TARGETS: JSON.stringify(urls.map((url) => new URL(url).host)),
       SCRAPE_INTERVAL: '1s',
+      OTLP_ENDPOINT: workloads.endpoint,
     });
-    await comparePaths(t, cluster, [{ samples: () => samplesOf(pointsIn(file)) }]);
-    const { resource, attributes } = pointsIn(file).at(-1)!;
-    t.match(resource, { 'service.name': 'khan-agent', 'k8s.cluster.name': 'blue' });
+    // What was there before the first scrape is no increment.
+    const nodes = () => new Set(pointsIn(file).map(({ resource }) => resource['k8s.node.name']));
+    t.ok(await until(() => nodes().size === urls.length), 'all have been scraped');
+    await comparePaths(t, cluster, [
+      { samples: () => samplesOf(pointsIn(file)) },
+      { samples: () => samplesOf(pointsIn(workloads.file)), shape: reduced },
+    ]);
+    const { resource, attributes } = counters(pointsIn(file)).at(-1)!;
+    t.match(resource, {
+      'service.name': 'khan-agent',
+      'service.instance.id': /^[0-9a-f-]{36}$/,
+      'k8s.node.name': attributes['node'],
+      'k8s.cluster.name': 'blue',
+    });
+    t.strictSame(
+      Object.keys(resource).filter((key) => key.includes('_')),
+      [],
+    );
     t.match(attributes, { dst_port: Number, primary: Boolean });
   });
 
@@ -158,6 +177,7 @@ await requireCollector(t, async (program) => {
       });
     };
     await comparePaths(t, cluster, [{ samples }]);
+    t.equal((await query('khan_mapping_age_seconds')).length, 2, 'a unit is part of the name');
     t.match((await query('target_info')).at(0)?.labels, {
       job: 'khan-agent',
       k8s_cluster_name: 'blue',

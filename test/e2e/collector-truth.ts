@@ -11,7 +11,7 @@ import { type Labels, type Row, changes, clusterSum, merged, rowsOf } from '../k
 const PATIENCE_MS = 40_000;
 const CHECK_MS = 100;
 /** For whatever comes too often, or too late. */
-const MORE_MS = 2000;
+const MORE_MS = 1500;
 
 /** Labels as a pipeline leaves them; undefined where it drops the row. */
 export type Shape = (labels: Labels) => Labels | undefined;

@@ -120,13 +120,12 @@ await requireCollector(t, async (program) => {
           'content-encoding': 'gzip',
         });
         const points = pointsIn(fileOf(vendor));
-        const kindsOf = (isMonotonic: boolean) => [
-          ...new Set(
-            points.filter((point) => point.isMonotonic === isMonotonic).map((point) => point.kind),
-          ),
+        const kindsOf = (name: string) => [
+          ...new Set(points.flatMap((point) => (point.metric === name ? [point.kind] : []))),
         ];
-        t.strictSame(kindsOf(true), [kind]);
-        t.strictSame(kindsOf(false), ['cumulative'], 'an UpDownCounter is never an increment');
+        t.strictSame(kindsOf('khan_connection'), [kind]);
+        t.strictSame(kindsOf('khan_agent_cycles'), [kind]);
+        t.strictSame(kindsOf('khan_connection_active'), ['cumulative'], 'never an increment');
         t.match(points.at(-1)?.resource, { 'k8s.cluster.name': 'blue' });
       });
     }

@@ -54,7 +54,7 @@ export interface Point {
   readonly timeNano: bigint;
 }
 
-/** Points of metrics that count connections, in the order in which they were written. */
+/** Points of khan's sums and gauges, in the order in which they were written. */
 export function pointsIn(file: string): readonly Point[] {
   if (!existsSync(file)) return [];
   // The last line may not be whole yet.
@@ -66,7 +66,7 @@ function pointsOf({ resourceMetrics = [] }: ExportRequest): readonly Point[] {
   return resourceMetrics.flatMap(({ resource, scopeMetrics }) =>
     scopeMetrics
       .flatMap(({ metrics }) => metrics)
-      .filter(({ name }) => name.startsWith('khan_connection'))
+      .filter(({ name }) => name.startsWith('khan_'))
       .flatMap(
         (metric) =>
           (metric.sum ?? metric.gauge)?.dataPoints?.map((point) => ({
@@ -90,8 +90,10 @@ function kindOf({ sum }: Metric): Pick<Point, 'kind' | 'isMonotonic'> {
 }
 
 function plain(attributes: readonly KeyValue[] = []): Attributes {
+  // A scraping Collector has another order each time.
+  const inOrder = attributes.toSorted((a, b) => a.key.localeCompare(b.key));
   return Object.fromEntries(
-    attributes.map(({ key, value: { stringValue, intValue, boolValue } }) => [
+    inOrder.map(({ key, value: { stringValue, intValue, boolValue } }) => [
       key,
       stringValue ?? boolValue ?? Number(intValue),
     ]),
@@ -102,9 +104,7 @@ function plain(attributes: readonly KeyValue[] = []): Attributes {
 export function samplesOf(points: readonly Point[]): readonly Sample[] {
   const samples = new Map<string, Sample>();
   for (const { metric, kind, isMonotonic, resource, attributes, value } of points) {
-    const labels = Object.entries(attributes)
-      .map(([name, each]) => [name, String(each)] as const)
-      .toSorted(([a], [b]) => a.localeCompare(b));
+    const labels = Object.entries(attributes).map(([name, each]) => [name, String(each)]);
     const key = JSON.stringify([metric, resource, labels]);
     const before = kind === 'delta' ? (samples.get(key)?.value ?? 0) : 0;
     samples.set(key, {
