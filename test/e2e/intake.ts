@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import type { Test } from 'tap';
 import { certificate } from '../builders/certificate.ts';
 import { listenOnLoopback } from '../fakes/loopback.ts';
@@ -8,6 +9,8 @@ import { listenOnLoopback } from '../fakes/loopback.ts';
 export interface Asked {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
+  /** Of the body, before compression. */
+  readonly bytes: number;
 }
 
 /**
@@ -29,7 +32,8 @@ export async function startIntakes(
     const body = await buffer(request);
     const [, vendor = '', ...rest] = (request.url ?? '').split('/');
     const { headers } = request;
-    asked.get(vendor)?.push({ path: `/${rest.join('/')}`, headers });
+    const bytes = gunzipSync(body).length;
+    asked.get(vendor)?.push({ path: `/${rest.join('/')}`, headers, bytes });
     const { status } = await fetch(`${readers[vendor]}/v1/metrics`, {
       method: 'POST',
       body,
