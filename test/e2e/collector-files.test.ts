@@ -85,7 +85,7 @@ await requireCollector(t, async (program) => {
       ...configOf(['gateway.yaml', 'reduce.yaml', 'to-file.yaml']),
       ...mistake,
     ];
-    const env = { K8S_CLUSTER_NAME: 'blue', DEPLOYMENT_ENVIRONMENT: 'test', OUTPUT_FILE: '/tmp/x' };
+    const env = { K8S_CLUSTER_NAME: 'blue', DEPLOYMENT_ENVIRONMENT: 'test', OUTPUT_FILE: 'unused' };
     await t.rejects(promisify(execFile)(program, argv, { env }), { message: /nothing/ });
   });
 });
