@@ -18,6 +18,10 @@ import { requireCollector } from './require-servers.ts';
 /** Ways in which agents push; the truth is the same for all. */
 const PUSHES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'cumulative, as JSON': {},
+  'delta, as protobuf': {
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+  },
 };
 
 const ADDRESSES_AND_PODS = /^(?:src|dst)_(?:ip|name)$/;
