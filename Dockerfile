@@ -1,0 +1,24 @@
+# Both programs: `docker run IMAGE agent …`, `docker run IMAGE controller …`. The agent needs UID 0 and
+# CAP_NET_ADMIN (docs/operations.md); nothing else needs anything.
+FROM node:24.21.0-bookworm-slim AS build
+WORKDIR /khan
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY . .
+RUN npm run build && node deploy/image/stage.ts /app
+
+FROM node:24.21.0-bookworm-slim
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="khan" \
+      org.opencontainers.image.description="Kubernetes pod connection tracking exporter, OpenTelemetry-native" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# Nothing but Node is needed to run.
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn*
+COPY --from=build /app /app
+ENV NODE_ENV=production
+USER 65532:65532
+ENTRYPOINT ["node", "/app/dist/cli.js"]
+CMD ["--help"]
