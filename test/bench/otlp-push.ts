@@ -13,6 +13,7 @@ import { diagLogger } from '../../src/telemetry/diag-log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { loadOtlpExporter } from '../../src/telemetry/otlp-exporter.ts';
 import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
+import { OTLP_NAMES } from '../../src/telemetry/standard-names.ts';
 import { SeriesBuilder } from '../builders/series.ts';
 import { longestBlockMs } from './loop-block.ts';
 
@@ -24,6 +25,11 @@ const PAUSE_MS = 50;
 
 const settings = {
   exporter: choice({ choices: ['khan', 'stock'], default: 'khan', description: 'Who pushes' }),
+  'otlp-names': choice({
+    choices: OTLP_NAMES,
+    default: 'khan',
+    description: 'Names that khan tells',
+  }),
   series: integer({ default: 1000, min: 4, max: 10_000_000, description: 'Data points' }),
   rounds: integer({ default: 5, min: 1, max: 1000, description: 'Pushes' }),
   changing: integer({
@@ -43,6 +49,7 @@ const settings = {
 } as const;
 const {
   exporter,
+  'otlp-names': otlpNames,
   series: points,
   rounds,
   changing,
@@ -80,7 +87,7 @@ const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
 diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
 const reader =
   exporter === 'khan'
-    ? (await createOtlpPush({ settings: otel, producer })).reader
+    ? (await createOtlpPush({ settings: otel, producer, otlpNames })).reader
     : new PeriodicExportingMetricReader({
         exporter: await loadOtlpExporter(otel.otlp),
         metricProducers: [producer],
