@@ -70,16 +70,14 @@ class StandardExporter implements PushMetricExporter {
   #standard(metric: MetricData): MetricData {
     const { name } = metric.descriptor;
     const descriptor = { ...metric.descriptor, name: standardMetric(name) };
-    // The branches differ in the type of a value only.
-    switch (metric.dataPointType) {
-      case DataPointType.SUM:
-      case DataPointType.GAUGE:
-        return { ...metric, descriptor, dataPoints: this.#points(metric.dataPoints) };
-      case DataPointType.HISTOGRAM:
-        return { ...metric, descriptor, dataPoints: this.#points(metric.dataPoints) };
-      case DataPointType.EXPONENTIAL_HISTOGRAM:
-        return { ...metric, descriptor, dataPoints: this.#points(metric.dataPoints) };
+    // These differ in the type of a value only.
+    if (metric.dataPointType === DataPointType.HISTOGRAM) {
+      return { ...metric, descriptor, dataPoints: this.#points(metric.dataPoints) };
     }
+    if (metric.dataPointType === DataPointType.EXPONENTIAL_HISTOGRAM) {
+      return { ...metric, descriptor, dataPoints: this.#points(metric.dataPoints) };
+    }
+    return { ...metric, descriptor, dataPoints: this.#points(metric.dataPoints) };
   }
 
   #points<Value>(points: readonly DataPoint<Value>[]): DataPoint<Value>[] {
