@@ -88,7 +88,7 @@ t.test('a controller needs to be told where it is, and that is a URL', async (t)
 t.test('what OpenTelemetry variables ask for and khan cannot do is refused', async (t) => {
   const env = {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
-    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'upside',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
   };
   const typo = { OTEL_METRICS_EXPORTER: 'prometeus' };
@@ -101,8 +101,8 @@ t.test('what OpenTelemetry variables ask for and khan cannot do is refused', asy
     stdout: '',
     stderr: [
       'Cannot use these settings:',
-      '  OTEL_EXPORTER_OTLP_PROTOCOL=grpc: not supported, khan knows http/json',
-      '  OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta: not supported, khan knows cumulative',
+      '  OTEL_EXPORTER_OTLP_PROTOCOL=grpc: not supported, khan knows http/json, http/protobuf',
+      '  OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=upside: not supported, khan knows cumulative, delta, lowmemory',
       '',
     ].join('\n'),
   });

@@ -1,20 +1,15 @@
 import { setImmediate as pause } from 'node:timers/promises';
+import type { ChunkPool } from './chunk-pool.ts';
 import type { ConnectionPoint } from './connection-point.ts';
 import type { LabelPart, LabelParts } from './label-parts.ts';
 import { ATTRIBUTE } from './names.ts';
 
 /** Lines between two pauses: some 5 ms. */
 const SLICE_LINES = 20_000;
-const CHUNK_BYTES = 256 * 1024;
 /** Of a whole number, or of a time in seconds with milliseconds. */
 const VALUE_BYTES_MAX = 24;
-
-// ASCII
-const OPENING_BRACE = 0x7b;
-const COMMA = 0x2c;
-const CLOSING_BRACE = 0x7d;
-const SPACE = 0x20;
-const NEWLINE = 0x0a;
+const ASCII_ZERO = 0x30;
+const ASCII_NEWLINE = 0x0a;
 
 /** One metric of the connection metrics, as the page has it. */
 export interface Family {
@@ -27,28 +22,32 @@ export interface Family {
   readonly createdName: string | undefined;
 }
 
+export interface Encoded {
+  readonly bytes: readonly Uint8Array[];
+  /** Where they are; for the pool, when nobody reads them any more. */
+  readonly chunks: readonly Buffer[];
+}
+
 /**
- * The bytes of these families, in chunks. It leaves the thread to others now and then, and still shows
- * all values as they were when it began.
+ * The bytes of these families. It leaves the thread to others now and then, and still shows all values
+ * as they were when it began.
  */
 export async function encodeFamilies(
   families: readonly Family[],
-  labels: LabelParts,
-): Promise<readonly Uint8Array[]> {
-  const taken = families.map((family) => ({
-    ...family,
-    values: Float64Array.from(family.points, family.valueOf),
-  }));
-  const output = new Output();
-  for (const { metadata, sampleName, points, createdName, values } of taken) {
+  { labels, pool }: { readonly labels: LabelParts; readonly pool: ChunkPool },
+): Promise<Encoded> {
+  const valuesOf = new Map(families.map((family) => [family, takeValues(family)]));
+  const output = new Output(pool);
+  for (const [family, values] of valuesOf) {
+    const { metadata, sampleName, points, createdName } = family;
     output.text(metadata);
-    const sample = Buffer.from(sampleName);
-    const created = createdName === undefined ? undefined : Buffer.from(createdName);
-    for (const [at, point] of points.entries()) {
+    const sample = new SampleName(sampleName);
+    const created = createdName === undefined ? undefined : new SampleName(createdName);
+    for (let at = 0; at < points.length; at++) {
+      const point = points[at]!;
       const parts = labels.of(point.series);
-      const state = point.state === undefined ? undefined : stateLabel(point.state);
-      output.line(sample, parts, state, String(values[at]!));
-      if (created !== undefined) output.line(created, parts, state, startSeconds(point));
+      output.line(sample, parts, point.state, values[at]!);
+      if (created !== undefined) output.line(created, parts, point.state, startSeconds(point));
       if (at % SLICE_LINES === SLICE_LINES - 1) await pause();
     }
   }
@@ -56,26 +55,53 @@ export async function encodeFamilies(
   return output.end();
 }
 
-const stateLabels = new Map<string, Uint8Array>();
-
-/** There are some twenty states. */
-function stateLabel(state: string): Uint8Array {
-  const known = stateLabels.get(state);
-  if (known !== undefined) return known;
-  const label = Buffer.from(`${ATTRIBUTE.state}="${state}"`);
-  stateLabels.set(state, label);
-  return label;
+function takeValues({ points, valueOf }: Family): Float64Array {
+  const values = new Float64Array(points.length);
+  for (let at = 0; at < points.length; at++) values[at] = valueOf(points[at]!);
+  return values;
 }
 
 function startSeconds({ startTime: [seconds, nanoseconds] }: ConnectionPoint): string {
   return `${seconds}.${String(Math.trunc(nanoseconds / 1e6)).padStart(3, '0')}`;
 }
 
+/** What stands around the labels of a sample. There are some twenty states. */
+class SampleName {
+  readonly #name: string;
+  readonly opening: Uint8Array;
+  readonly #endings = new Map<string | undefined, Uint8Array>();
+
+  constructor(name: string) {
+    this.#name = name;
+    this.opening = Buffer.from(`${name}{`);
+  }
+
+  ending(state: string | undefined): Uint8Array {
+    let ending = this.#endings.get(state);
+    if (ending === undefined) {
+      ending = Buffer.from(state === undefined ? '} ' : `,${ATTRIBUTE.state}="${state}"} `);
+      this.#endings.set(state, ending);
+    }
+    return ending;
+  }
+
+  /** All that comes before the value of a sample without any other label. */
+  bare(state: string | undefined): string {
+    return `${this.#name}${state === undefined ? '' : `{${ATTRIBUTE.state}="${state}"}`} `;
+  }
+}
+
 /** Lines of samples, one behind the other, in chunks that are made as they are needed. */
 class Output {
-  readonly #chunks: Uint8Array[] = [];
-  #chunk = Buffer.alloc(0);
+  readonly #pool: ChunkPool;
+  readonly #bytes: Uint8Array[] = [];
+  readonly #chunks: Buffer[] = [];
+  #chunk: Buffer = Buffer.alloc(0);
   #at = 0;
+
+  constructor(pool: ChunkPool) {
+    this.#pool = pool;
+  }
 
   text(text: string): void {
     const bytes = Buffer.from(text);
@@ -84,41 +110,38 @@ class Output {
   }
 
   line(
-    name: Uint8Array,
+    name: SampleName,
     parts: readonly LabelPart[],
-    state: Uint8Array | undefined,
-    value: string,
+    state: string | undefined,
+    value: number | string,
   ): void {
-    let bytesMax = name.length + (state?.length ?? 0) + VALUE_BYTES_MAX;
-    for (const part of parts) bytesMax += part.bytes.length + 1;
+    if (parts.length === 0) {
+      this.text(`${name.bare(state)}${value}\n`);
+      return;
+    }
+    const { opening } = name;
+    const ending = name.ending(state);
+    let bytesMax = opening.length + ending.length + VALUE_BYTES_MAX;
+    for (const part of parts) bytesMax += part.bytes.length;
     this.#reserve(bytesMax);
-    this.#put(name);
-    let separator = OPENING_BRACE;
-    for (const part of parts) {
-      this.#chunk[this.#at++] = separator;
-      this.#put(part.bytes);
-      separator = COMMA;
-    }
-    if (state !== undefined) {
-      this.#chunk[this.#at++] = separator;
-      this.#put(state);
-      separator = COMMA;
-    }
-    if (separator === COMMA) this.#chunk[this.#at++] = CLOSING_BRACE;
-    this.#chunk[this.#at++] = SPACE;
-    this.#at += this.#chunk.write(value, this.#at, 'latin1');
-    this.#chunk[this.#at++] = NEWLINE;
+    this.#put(opening);
+    for (const part of parts) this.#put(part.bytes);
+    this.#put(ending);
+    if (typeof value === 'number' && value < 10) this.#chunk[this.#at++] = ASCII_ZERO + value;
+    else this.#at += this.#chunk.write(String(value), this.#at, 'latin1');
+    this.#chunk[this.#at++] = ASCII_NEWLINE;
   }
 
-  end(): readonly Uint8Array[] {
-    this.#chunks.push(this.#chunk.subarray(0, this.#at));
-    return this.#chunks;
+  end(): Encoded {
+    this.#bytes.push(this.#chunk.subarray(0, this.#at));
+    return { bytes: this.#bytes, chunks: this.#chunks };
   }
 
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#chunk.length) return;
-    this.#chunks.push(this.#chunk.subarray(0, this.#at));
-    this.#chunk = Buffer.allocUnsafe(Math.max(bytes, CHUNK_BYTES));
+    this.#bytes.push(this.#chunk.subarray(0, this.#at));
+    this.#chunk = this.#pool.take(bytes);
+    this.#chunks.push(this.#chunk);
     this.#at = 0;
   }
 

@@ -61,6 +61,11 @@ export class DeliveryExporter implements PushMetricExporter {
     this.#options = options;
   }
 
+  /** What has been told may have been delivered or not. */
+  get isUnderWay(): boolean {
+    return this.#isUnderWay;
+  }
+
   /** The batches that follow belong to a new collection. */
   beginPush(): void {
     this.#unreachable = undefined;
@@ -103,7 +108,7 @@ export class DeliveryExporter implements PushMetricExporter {
       this.#options.observer.answered(points);
       return;
     }
-    // Without an answer the other batches would each wait as long, and in vain.
+    // Without an answer, or after one that asks for patience, the others would wait in vain.
     if (!isAnswered(result.error)) this.#unreachable = result;
     this.#options.observer.failed();
   }

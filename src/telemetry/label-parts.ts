@@ -1,6 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
+import { ATTRIBUTE } from './names.ts';
 
-/** Some labels that follow each other, as bytes of the page: `src_type="pod",src_ip="10.1.0.11"`. */
+/** Some labels that follow each other, as bytes of the page: `,dst_type="pod",dst_ip="10.1.0.11"`. */
 export interface LabelPart {
   readonly bytes: Uint8Array;
   /** The last page that it was on. */
@@ -44,13 +45,15 @@ export class LabelParts {
 
   #make(attributes: Attributes): readonly LabelPart[] {
     const texts: string[] = [];
-    let last = '';
+    let last: string | undefined;
+    let separator = '';
     for (const [name, value] of Object.entries(attributes)) {
-      const label = `${labelName(name)}="${escapeLabelValue(value)}"`;
+      const label = `${separator}${labelName(name)}="${escapeLabelValue(value)}"`;
       const end = endOf(name);
-      if (end === last && texts.length > 0) texts[texts.length - 1] += `,${label}`;
+      if (end === last) texts[texts.length - 1] += label;
       else texts.push(label);
       last = end;
+      separator = ',';
     }
     return texts.map((text) => this.#part(text));
   }
@@ -64,8 +67,12 @@ export class LabelParts {
   }
 }
 
-/** Which end of a connection an attribute tells of; the port belongs to the rest, of which there is little. */
+/**
+ * Which end of a connection an attribute tells of. The port belongs to the rest, of which there is
+ * little; the node is one and the same, and stands before the source.
+ */
 function endOf(name: string): string {
+  if (name === ATTRIBUTE.node) return 'src';
   return /^(?:src|dst(?!_port$))(?=_)/.exec(name)?.[0] ?? '';
 }
 

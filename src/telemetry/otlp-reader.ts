@@ -4,12 +4,13 @@ import {
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
 import type { Meter } from '@opentelemetry/api';
+import { overflowAttributes } from './attributes.ts';
 import type { ConnectionProducer } from './connection-producer.ts';
 import { DeliveryExporter } from './delivery-exporter.ts';
 import type { OtelSettings } from './otel-settings.ts';
 import { loadOtlpExporter } from './otlp-exporter.ts';
 import { PushMetrics } from './push-metrics.ts';
-import { PushProducer } from './push-producer.ts';
+import { PushProducer, type PushProducerOptions } from './push-producer.ts';
 import { exporterWithNames } from './standard-exporter.ts';
 import type { OtlpNames } from './standard-names.ts';
 
@@ -24,9 +25,7 @@ export interface OtlpPush {
   observe(meter: Meter): void;
 }
 
-export interface OtlpPushOptions {
-  readonly connections: ConnectionProducer;
-  readonly isDelta: boolean;
+export interface OtlpPushOptions extends Omit<PushProducerOptions, 'isRequestUnderWay'> {
   readonly exportIntervalMs: number;
   /** Of one batch. */
   readonly exportTimeoutMs: number;
@@ -37,15 +36,18 @@ export interface OtlpPushOptions {
 export async function createOtlpPush({
   settings: { otlp, exportIntervalMs, exportTimeoutMs },
   producer: connections,
+  nodeName,
   otlpNames,
 }: {
   readonly settings: OtelSettings;
   readonly producer: ConnectionProducer;
+  readonly nodeName: string;
   readonly otlpNames: OtlpNames;
 }): Promise<OtlpPush> {
   return pushThrough(exporterWithNames(await loadOtlpExporter(otlp), otlpNames), {
     connections,
     isDelta: otlp.temporality === 'delta',
+    describeOverflow: (primary) => overflowAttributes(nodeName, primary),
     exportIntervalMs,
     exportTimeoutMs,
     batchPointsMax: BATCH_POINTS_MAX,
@@ -61,12 +63,16 @@ export async function createOtlpPush({
  * the DeliveryExporter knows a series by its point.
  */
 export function pushThrough(
-  exporter: Required<PushMetricExporter>,
-  { connections, isDelta, exportIntervalMs, exportTimeoutMs, batchPointsMax }: OtlpPushOptions,
+  inner: Required<PushMetricExporter>,
+  { exportIntervalMs, exportTimeoutMs, batchPointsMax, ...options }: OtlpPushOptions,
 ): OtlpPush {
-  const producer = new PushProducer({ connections, isDelta });
   const observer = new PushMetrics();
-  const reader = new OtlpReader(new DeliveryExporter({ exporter, isDelta, observer }), {
+  const exporter = new DeliveryExporter({ exporter: inner, isDelta: options.isDelta, observer });
+  const producer = new PushProducer({
+    ...options,
+    isRequestUnderWay: () => exporter.isUnderWay,
+  });
+  const reader = new OtlpReader(exporter, {
     metricProducers: [producer],
     exportIntervalMillis: exportIntervalMs,
     exportTimeoutMillis: exportTimeoutMs,

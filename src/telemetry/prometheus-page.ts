@@ -10,6 +10,7 @@ import {
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import type { Log } from '../runtime/log.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import { encodeFamilies, type Family } from './connection-lines.ts';
 import { ConnectionPoint } from './connection-point.ts';
 import {
@@ -52,7 +53,7 @@ export class PrometheusPage {
   readonly reader: MetricReader;
   readonly #options: Required<Options>;
   readonly #serializer = createSerializer();
-  readonly #labels = new LabelParts();
+  readonly #encoding = { labels: new LabelParts(), pool: new ChunkPool() };
   readonly #scrapes: ScrapeLog;
   readonly #shared = new Map<Format, Rendering>();
 
@@ -79,7 +80,9 @@ export class PrometheusPage {
 
   /** The page with all values as they are, nothing held: for one look, `khan agent --once`. */
   async render(): Promise<string> {
-    const { text } = await this.#render('text', Number.POSITIVE_INFINITY);
+    const page = await this.#render('text', Number.POSITIVE_INFINITY);
+    const { text } = page;
+    page.letGo();
     return text;
   }
 
@@ -90,17 +93,18 @@ export class PrometheusPage {
   #share(format: Format, horizonMs: number): Rendering {
     const shared = this.#shared.get(format);
     if (shared !== undefined && shared.horizonMs <= horizonMs) return shared;
-    const rendering = {
-      horizonMs,
-      // Read before collecting: taken too early it holds a series longer, too late would lose one.
-      seenAtMs: this.#options.producer.takenAtMs,
-      page: this.#render(format, horizonMs).finally(() => {
-        setImmediate(() => {
-          if (this.#shared.get(format) === rendering) this.#shared.delete(format);
-        });
-      }),
-    };
+    const page = this.#render(format, horizonMs);
+    // Read before collecting: taken too early it holds a series longer, too late would lose one.
+    const rendering = { horizonMs, seenAtMs: this.#options.producer.takenAtMs, page };
     this.#shared.set(format, rendering);
+    const end = (made?: RenderedPage): void => {
+      if (this.#shared.get(format) === rendering) this.#shared.delete(format);
+      made?.letGo();
+    };
+    page.then(
+      (made) => setImmediate(end, made),
+      () => setImmediate(end),
+    );
     return rendering;
   }
 
@@ -112,12 +116,13 @@ export class PrometheusPage {
     const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
     const connections = await encodeFamilies(
       metrics.filter(isOfConnections).map((metric) => this.#family(metric, format, horizonMs)),
-      this.#labels,
+      this.#encoding,
     );
     const own = fromText(this.#serializer.serialize(ordinaryOf(resourceMetrics)), format);
     return new RenderedPage(
-      [Buffer.from(own), ...connections, Buffer.from(endOf(format))],
+      [Buffer.from(own), ...connections.bytes, Buffer.from(endOf(format))],
       contentType(format),
+      () => this.#encoding.pool.give(connections.chunks),
     );
   }
 

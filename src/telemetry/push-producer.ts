@@ -1,4 +1,4 @@
-import { diag } from '@opentelemetry/api';
+import { diag, type Attributes } from '@opentelemetry/api';
 import {
   DataPointType,
   type CollectionResult,
@@ -6,6 +6,7 @@ import {
   type MetricProducer,
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
+import { CarriedCounts } from './carried-counts.ts';
 import {
   connectionMetrics,
   type ConnectionProducer,
@@ -13,40 +14,58 @@ import {
 } from './connection-producer.ts';
 import { ConnectionPoint } from './connection-point.ts';
 
-/** As many as live by default; about 1 KB each. They wait for the next push, or while pushes fail. */
-const WAITING_SERIES_MAX = 20_000;
+/** Series that have ended, and wait for the next push or while pushes fail. */
+export interface WaitingLimits {
+  /** Above it the counts of the oldest are told with the overflow series. */
+  readonly carriedAbove: number;
+  /** Above it the oldest are given up: one request may be under way for very long. */
+  readonly lostAbove: number;
+}
+
+/** As many as live by default; about 1 KB each. */
+const WAITING_LIMITS: WaitingLimits = { carriedAbove: 20_000, lostAbove: 40_000 };
 /** Given up at once when there are too many, so that the search for the delivered ones is rare. */
 const LOST_SERIES = 1000;
 
-interface Options {
+export interface PushProducerOptions {
   readonly connections: ConnectionProducer;
   /** Counters that have nothing new to tell are left out. */
   readonly isDelta: boolean;
+  readonly describeOverflow: (primary: boolean) => Attributes;
+  /** What it says is not yet known to be delivered or not. */
+  readonly isRequestUnderWay: () => boolean;
+  readonly limits?: WaitingLimits | undefined;
 }
 
 /**
  * The connection metrics as the OTLP push needs them: beside the series that live, those that ended
  * before their last counts were delivered, until they are. A series may be born and end between two
- * pushes, or while the collector is away. Above the limit the oldest are given up, and counted.
+ * pushes, or while the collector is away.
  *
  * A series that came back has its ended points before its new ones: the points of one attribute set
  * are in the order of their time.
  */
 export class PushProducer implements MetricProducer {
-  readonly #connections: ConnectionProducer;
-  readonly #isDelta: boolean;
+  readonly #options: PushProducerOptions;
+  readonly #limits: WaitingLimits;
+  readonly #carried: CarriedCounts;
+  /** The oldest first. */
   readonly #waiting = new Set<SeriesPoints>();
+  #lastEnded: SeriesPoints | undefined;
   #lostSeries = 0;
 
-  constructor({ connections, isDelta }: Options) {
-    this.#connections = connections;
-    this.#isDelta = isDelta;
-    connections.keepEnded(this);
+  constructor(options: PushProducerOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? WAITING_LIMITS;
+    this.#carried = new CarriedCounts(options.describeOverflow);
+    options.connections.keepEnded(this);
   }
 
   /** Series that have ended and are not wholly delivered. */
   get waitingSeries(): number {
-    return this.#waiting.size;
+    let waiting = 0;
+    for (const points of this.#waiting) if (isSomeWaiting(points)) waiting++;
+    return waiting;
   }
 
   /** Those that were given up. */
@@ -58,9 +77,10 @@ export class PushProducer implements MetricProducer {
   add(points: SeriesPoints): void {
     // Even if all seems to be delivered: a request that is under way may carry an older value.
     this.#waiting.add(points);
-    if (this.#waiting.size <= WAITING_SERIES_MAX) return;
+    this.#lastEnded = points;
+    if (this.#waiting.size <= this.#limits.lostAbove) return;
     this.#forgetDelivered();
-    if (this.#waiting.size <= WAITING_SERIES_MAX) return;
+    if (this.#waiting.size <= this.#limits.lostAbove) return;
     for (const oldest of this.#waiting.keys().take(LOST_SERIES)) this.#waiting.delete(oldest);
     this.#lostSeries += LOST_SERIES;
     diag.warn(
@@ -69,35 +89,69 @@ export class PushProducer implements MetricProducer {
   }
 
   async collect(): Promise<CollectionResult> {
-    const { resourceMetrics, errors } = await this.#connections.collect();
+    if (!this.#options.isRequestUnderWay()) {
+      this.#forgetDelivered();
+      this.#carryOldest();
+    }
+    const { resourceMetrics, errors } = await this.#options.connections.collect();
     const { resource, scopeMetrics } = resourceMetrics;
     const ended = this.#endedMetrics();
     const scopes = scopeMetrics.map(({ scope, metrics }) => ({
       scope,
-      metrics: merge(ended, metrics).map((metric) => this.#changed(metric)),
+      metrics: this.#merge(ended, metrics).map((metric) => this.#changed(metric)),
     }));
     return { resourceMetrics: { resource, scopeMetrics: scopes }, errors };
   }
 
-  #endedMetrics(): SumMetricData[] {
-    this.#forgetDelivered();
-    const waiting = [...this.#waiting];
-    return connectionMetrics({
-      opened: waiting.map(({ opened }) => opened).filter(isWaiting),
-      closed: waiting.map(({ closed }) => closed).filter(isWaiting),
-      active: waiting.flatMap(({ active }) => active).filter(isWaiting),
-    });
-  }
-
   #forgetDelivered(): void {
     for (const points of this.#waiting) {
-      if (!pointsOf(points).some(isWaiting)) this.#waiting.delete(points);
+      if (!isSomeWaiting(points)) this.#waiting.delete(points);
     }
+  }
+
+  #carryOldest(): void {
+    const tooMany = Math.max(0, this.#waiting.size - this.#limits.carriedAbove);
+    for (const oldest of this.#waiting.keys().take(tooMany)) {
+      this.#waiting.delete(oldest);
+      this.#carried.add(oldest);
+    }
+  }
+
+  #endedMetrics(): SumMetricData[] {
+    const opened: ConnectionPoint[] = [];
+    const closed: ConnectionPoint[] = [];
+    const active: ConnectionPoint[] = [];
+    for (const points of this.#waiting) {
+      if (isWaiting(points.opened)) opened.push(points.opened);
+      if (isWaiting(points.closed)) closed.push(points.closed);
+      for (const point of points.active) if (isWaiting(point)) active.push(point);
+    }
+    return connectionMetrics({ opened, closed, active });
+  }
+
+  /** Ended points first. A metric of which no series lives is there for the ended ones. */
+  #merge(ended: readonly SumMetricData[], live: readonly MetricData[]): MetricData[] {
+    const merged = new Map(live.map((metric) => [metric.descriptor.name, metric]));
+    for (const metric of ended) {
+      const { name } = metric.descriptor;
+      const isCarried = this.#carried.has(name);
+      if (metric.dataPoints.length === 0 && !isCarried) continue;
+      const living = merged.get(name);
+      const others = living?.dataPointType === DataPointType.SUM ? living.dataPoints : [];
+      const dataPoints = metric.dataPoints.concat(others);
+      merged.set(name, {
+        ...metric,
+        dataPoints: isCarried
+          ? this.#carried.merge(name, dataPoints, this.#lastEnded!.opened.endTime)
+          : dataPoints,
+      });
+    }
+    return [...merged.values()];
   }
 
   /** Before the reader splits them into batches: most counters of a node are idle between two pushes. */
   #changed(metric: MetricData): MetricData {
-    if (!this.#isDelta || !('isMonotonic' in metric) || !metric.isMonotonic) return metric;
+    if (!this.#options.isDelta || !('isMonotonic' in metric) || !metric.isMonotonic) return metric;
     const dataPoints = metric.dataPoints.filter((point) => {
       return !(point instanceof ConnectionPoint) || isWaiting(point);
     });
@@ -105,21 +159,8 @@ export class PushProducer implements MetricProducer {
   }
 }
 
-/** Ended points first. A metric of which no series lives is there for the ended ones. */
-function merge(ended: readonly SumMetricData[], live: readonly MetricData[]): MetricData[] {
-  const merged = new Map(live.map((metric) => [metric.descriptor.name, metric]));
-  for (const metric of ended) {
-    if (metric.dataPoints.length === 0) continue;
-    const { name } = metric.descriptor;
-    const living = merged.get(name);
-    const others = living?.dataPointType === DataPointType.SUM ? living.dataPoints : [];
-    merged.set(name, { ...metric, dataPoints: metric.dataPoints.concat(others) });
-  }
-  return [...merged.values()];
-}
-
-function pointsOf({ opened, closed, active }: SeriesPoints): ConnectionPoint[] {
-  return [opened, closed, ...active];
+function isSomeWaiting({ opened, closed, active }: SeriesPoints): boolean {
+  return isWaiting(opened) || isWaiting(closed) || active.some(isWaiting);
 }
 
 function isWaiting({ value, pushedValue }: ConnectionPoint): boolean {

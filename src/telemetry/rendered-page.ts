@@ -12,11 +12,25 @@ const GZIP_LEVEL = 1;
 export class RenderedPage {
   readonly contentType: string;
   readonly chunks: readonly Uint8Array[];
+  readonly #onUnused: () => void;
   #compressed: Promise<readonly Uint8Array[]> | undefined;
+  /** Whoever made it has it, too. */
+  #uses = 1;
 
-  constructor(chunks: readonly Uint8Array[], contentType: string) {
+  /** `onUnused` is told once when all have let go of it: its memory may be used again. */
+  constructor(chunks: readonly Uint8Array[], contentType: string, onUnused = () => {}) {
     this.chunks = chunks;
     this.contentType = contentType;
+    this.#onUnused = onUnused;
+  }
+
+  hold(): void {
+    this.#uses++;
+  }
+
+  letGo(): void {
+    this.#uses--;
+    if (this.#uses === 0) this.#onUnused();
   }
 
   get text(): string {
@@ -40,20 +54,21 @@ export async function answer(
 ): Promise<boolean> {
   const { request, response } = exchange;
   const isCompressed = acceptsGzip(request.headers['accept-encoding']);
+  let rendered: RenderedPage | undefined;
   let chunks: readonly Uint8Array[];
-  let contentType: string;
   try {
-    const rendered = await page;
-    ({ contentType } = rendered);
+    rendered = await page;
+    rendered.hold();
     chunks = isCompressed ? await rendered.compressed : rendered.chunks;
   } catch (error) {
+    rendered?.letGo();
     log.error({ err: error }, 'Cannot render the page: scrape answered with 500');
     response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' });
     response.end('Cannot render the page: see the log\n');
     return false;
   }
   response.writeHead(200, {
-    'content-type': contentType,
+    'content-type': rendered.contentType,
     vary: 'accept, accept-encoding',
     'content-length': chunks.reduce((bytes, chunk) => bytes + chunk.length, 0),
     ...(isCompressed && { 'content-encoding': 'gzip' }),
@@ -64,6 +79,8 @@ export async function answer(
   } catch (error) {
     log.debug({ err: error }, 'The client left before it had the whole page');
     return false;
+  } finally {
+    rendered.letGo();
   }
 }
 

@@ -3,19 +3,26 @@ import { choice, flag, integer, readSettings, settingsHelp } from '../../src/run
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
 import { benchOtlp } from './otlp.ts';
+import { benchPage } from './page.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
-const SCENARIOS = { controller: benchController, cycle: benchCycle, otlp: benchOtlp };
+const SCENARIOS = {
+  controller: benchController,
+  cycle: benchCycle,
+  otlp: benchOtlp,
+  page: benchPage,
+};
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'otlp'],
+    choices: ['controller', 'cycle', 'otlp', 'page'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
-      "pushes to a collector, against the SDK's exporter without batches",
+      "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
+      'stock exporter and prom-client',
   }),
   entries: integer({
     default: 262_144,
@@ -39,7 +46,7 @@ const settings = {
     default: 100_000,
     min: 4,
     max: 10_000_000,
-    description: 'Data points of an OTLP push, four for an attribute set',
+    description: 'Data points of an OTLP push or a page, four for an attribute set',
   }),
   rounds: integer({
     default: 9,

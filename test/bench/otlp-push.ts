@@ -14,11 +14,9 @@ import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { loadOtlpExporter } from '../../src/telemetry/otlp-exporter.ts';
 import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
 import { OTLP_NAMES } from '../../src/telemetry/standard-names.ts';
-import { SeriesBuilder } from '../builders/series.ts';
-import { longestBlockMs } from './loop-block.ts';
+import { longestBlock } from './loop-block.ts';
+import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';
 
-/** Opened, closed and two states. */
-const POINTS_PER_SERIES = 4;
 const WARM_UP_ROUNDS = 2;
 /** For what is left of the garbage of a round. */
 const PAUSE_MS = 50;
@@ -56,38 +54,13 @@ const {
   churn,
 } = readSettings(settings, process.argv.slice(2), {});
 
-function seriesOf(number: number): SeriesBuilder {
-  const source = number % 110;
-  const destination = Math.floor(number / 110);
-  return new SeriesBuilder({
-    labels: {
-      node: 'node-a',
-      src_type: 'pod',
-      src_ip: `10.1.${source >> 8}.${source & 255}`,
-      src_ns: `team-${source % 10}`,
-      src_app: `app-${source}`,
-      src_name: `app-${source}-6d4f9c7b8-x2x1p`,
-      dst_type: 'service',
-      dst_ip: `10.96.${(destination >> 8) & 255}.${destination & 255}`,
-      dst_ns: `team-${destination % 50}`,
-      dst_app: `svc-${destination}`,
-      dst_name: `svc-${destination}`,
-      dst_port: 8000 + (number % 7),
-      transport: 'tcp',
-      primary: true,
-    },
-    opened: 1,
-    active: { ESTABLISHED: 1, TIME_WAIT: 1 },
-  });
-}
-
 const otel = readOtelSettings(process.env);
 const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
 const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
 diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
 const reader =
   exporter === 'khan'
-    ? (await createOtlpPush({ settings: otel, producer, otlpNames })).reader
+    ? (await createOtlpPush({ settings: otel, producer, nodeName: 'node-a', otlpNames })).reader
     : new PeriodicExportingMetricReader({
         exporter: await loadOtlpExporter(otel.otlp),
         metricProducers: [producer],
@@ -109,7 +82,7 @@ const publish = (): void => {
   producer.publish({ takenAtMs, series: all, ended }, { entries: 1, limit: undefined });
 };
 
-const samples: { ms: number; cpu_ms: number; block_ms: number }[] = [];
+const samples: { ms: number; cpu_ms: number; block_ms: number; block_cpu_ms: number }[] = [];
 const retainedMb: number[] = [];
 let rssBefore = 0;
 let firstBlockMs = 0;
@@ -119,12 +92,17 @@ for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
   await delay(PAUSE_MS);
   const cpu = process.cpuUsage();
   const began = performance.now();
-  const blockMs = await longestBlockMs(() => reader.forceFlush());
+  const block = await longestBlock(() => reader.forceFlush());
   const ms = performance.now() - began;
   const { user, system } = process.cpuUsage(cpu);
-  if (round === -WARM_UP_ROUNDS) firstBlockMs = blockMs;
+  if (round === -WARM_UP_ROUNDS) firstBlockMs = block.cpuMs;
   if (round < 0) continue;
-  samples.push({ ms, cpu_ms: (user + system) / 1000, block_ms: blockMs });
+  samples.push({
+    ms,
+    cpu_ms: (user + system) / 1000,
+    block_ms: block.ms,
+    block_cpu_ms: block.cpuMs,
+  });
   if (round === rounds >> 1 || round === rounds - 1) {
     globalThis.gc?.();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
@@ -133,7 +111,7 @@ for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
 }
 const result = {
   samples,
-  first_block_ms: firstBlockMs,
+  first_block_cpu_ms: firstBlockMs,
   retained_mb: retainedMb,
   rss_before_mb: rssBefore / 1e6,
   rss_peak_mb: (process.resourceUsage().maxRSS * 1024) / 1e6,

@@ -26,11 +26,11 @@ export interface OtlpResult extends Way {
   readonly cpu_ms: number;
   readonly requests: number;
   readonly wire_mb: number;
-  /** Median, and the longest of all pushes. */
   readonly block_ms: number;
-  readonly block_max_ms: number;
-  /** Of the first push, not among the others. */
-  readonly first_block_ms: number;
+  /** The same in CPU time: median, the longest of all pushes, and of the first one before them. */
+  readonly block_cpu_ms: number;
+  readonly block_cpu_max_ms: number;
+  readonly first_block_cpu_ms: number;
   readonly rss_before_mb: number;
   readonly rss_peak_mb: number;
   /** Heap and buffers after a collection of garbage: halfway and at the end. */
@@ -110,7 +110,7 @@ async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<
       .concat(['--rounds', String(rounds), '--changing', String(way.changing)])
       .concat(['--churn', String(isWell ? 0 : CHURN_PERCENT)]),
   );
-  const { samples, pushes, first_block_ms, retained_mb, rss_before_mb, rss_peak_mb }: Output =
+  const { samples, pushes, first_block_cpu_ms, retained_mb, rss_before_mb, rss_peak_mb }: Output =
     JSON.parse(output);
   return {
     scenario: 'otlp',
@@ -121,8 +121,9 @@ async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<
     requests: rounded(sink.requests / pushes),
     wire_mb: rounded(sink.bytes / pushes / 1e6),
     block_ms: rounded(median(samples.map(({ block_ms }) => block_ms))),
-    block_max_ms: rounded(Math.max(...samples.map(({ block_ms }) => block_ms))),
-    first_block_ms: rounded(first_block_ms),
+    block_cpu_ms: rounded(median(samples.map(({ block_cpu_ms }) => block_cpu_ms))),
+    block_cpu_max_ms: rounded(Math.max(...samples.map(({ block_cpu_ms }) => block_cpu_ms))),
+    first_block_cpu_ms: rounded(first_block_cpu_ms),
     rss_before_mb: rounded(rss_before_mb),
     rss_peak_mb: rounded(rss_peak_mb),
     retained_half_mb: rounded(retained_mb[0]!),
@@ -135,9 +136,10 @@ interface Output {
     readonly ms: number;
     readonly cpu_ms: number;
     readonly block_ms: number;
+    readonly block_cpu_ms: number;
   }[];
   readonly retained_mb: readonly number[];
-  readonly first_block_ms: number;
+  readonly first_block_cpu_ms: number;
   readonly pushes: number;
   readonly rss_before_mb: number;
   readonly rss_peak_mb: number;

@@ -3,6 +3,7 @@ import type { Edge } from '../../src/connections/edge.ts';
 import { parseExclude } from '../../src/connections/exclude.ts';
 import { Ledger } from '../../src/connections/ledger.ts';
 import type { Series } from '../../src/connections/series.ts';
+import { ATTRIBUTE } from '../../src/telemetry/names.ts';
 import type { Identity } from '../../src/inventory/identity.ts';
 import { SimulatedTable, type Route, type Row } from './simulated-table.ts';
 
@@ -97,6 +98,10 @@ function labelsOf(route: Route, owners: ReadonlyMap<string, Identity | undefined
   };
 }
 
+export function describeOverflow(primary: boolean) {
+  return { overflow: true, [ATTRIBUTE.overflow]: true, [ATTRIBUTE.primary]: primary };
+}
+
 /** After one commit: the truth, and what the ledger says. */
 export interface Told {
   readonly takenAtMs: number;
@@ -122,7 +127,7 @@ export function* play(steps: readonly Step[], { seriesMax, describe = labelsOfEd
     seriesTtlMs: SERIES_TTL_MS,
     exclude: [parseExclude('127.0.0.0/8')],
     describe,
-    describeOverflow: (primary) => ({ overflow: true, primary }),
+    describeOverflow,
   });
   let takenAtMs = 1_000_000;
   for (const { afterMs, restart, opens, closes, flashes, renames } of steps) {

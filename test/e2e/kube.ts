@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { parse } from 'yaml';
 import { freePort } from '../../src/demo/khan-process.ts';
-import { requireProgramsOfKubernetes } from './programs.ts';
+import { requireProgramsOfKubernetes } from './kubernetes-programs.ts';
 
 /** `rules:` of the ClusterRole that the chart ships. */
 const RULES_FILE = join(import.meta.dirname, '../../deploy/helm/khan/files/controller-rules.yaml');

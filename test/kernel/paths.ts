@@ -189,9 +189,7 @@ export async function walk(
   { agents, traffic }: Pick<Cluster, 'agents' | 'traffic'>,
   { client, to, port, servers, tables }: Path,
 ): Promise<void> {
-  const open: Connection[] = [];
-  for (const address of Object.values(to))
-    for (const _ of servers) open.push(await traffic.open(client, { address, port }));
+  const open = await openPath(traffic, { client, to, port, servers });
   t.same(
     open.map(({ truth }) => truth.seen?.server).toSorted(alphabetically),
     [...servers, ...servers].toSorted(alphabetically),
@@ -202,7 +200,19 @@ export async function walk(
   await agents.show(t, rowsIn('TIME_WAIT', tables));
 }
 
-function rowsIn(state: string, tables: Path['tables']): readonly Row[] {
+/** The path's connections of both families, in the order in which they were opened. */
+export async function openPath(
+  traffic: Cluster['traffic'],
+  { client, to, port, servers }: Pick<Path, 'client' | 'to' | 'port' | 'servers'>,
+): Promise<readonly Connection[]> {
+  const open: Connection[] = [];
+  for (const address of Object.values(to))
+    for (const _ of servers) open.push(await traffic.open(client, { address, port }));
+  return open;
+}
+
+/** What tables say of a path's connections that are in this state. */
+export function rowsIn(state: string, tables: Path['tables']): readonly Row[] {
   return tables.flatMap(({ opened = 1, ...edge }) =>
     rowsOfBoth(edge, { opened, active: { [state]: opened } }),
   );

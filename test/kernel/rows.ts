@@ -2,7 +2,7 @@
 import type { Sample } from '../../src/demo/page.ts';
 import { type Addresses, FAMILIES, identities } from '../../src/demo/topology.ts';
 
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 
 /** Everything that is counted under one attribute set. */
 export interface Row {
@@ -117,6 +117,21 @@ function zeros(active: Row['active'] = {}): Row['active'] {
 
 export function inOrder(rows: Iterable<Row>): readonly Row[] {
   return [...rows].toSorted((a, b) => keyOf(a.labels).localeCompare(keyOf(b.labels)));
+}
+
+/** Rows whose labels are equal as one row, as after an attribute was dropped. */
+export function merged(rows: readonly Row[]): readonly Row[] {
+  const sums = new Map<string, Row>();
+  for (const each of rows) {
+    const sum = sums.get(keyOf(each.labels)) ?? { ...each, opened: 0, closed: 0, active: {} };
+    const active = { ...sum.active };
+    for (const [state, count] of Object.entries(each.active))
+      active[state] = (active[state] ?? 0) + count;
+    const { opened, closed } = sum;
+    const counts = { opened: opened + each.opened, closed: closed + each.closed, active };
+    sums.set(keyOf(each.labels), { labels: each.labels, ...counts });
+  }
+  return inOrder(sums.values());
 }
 
 /** What a query over all agents with primary="true" sums up. */

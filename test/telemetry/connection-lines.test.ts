@@ -3,6 +3,7 @@ import { emptyResource } from '@opentelemetry/resources';
 import type { SumMetricData } from '@opentelemetry/sdk-metrics';
 import * as fc from 'fast-check';
 import t from 'tap';
+import { ChunkPool } from '../../src/telemetry/chunk-pool.ts';
 import { encodeFamilies } from '../../src/telemetry/connection-lines.ts';
 import { ConnectionPoint } from '../../src/telemetry/connection-point.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
@@ -35,6 +36,10 @@ const anySeries = fc.record({
 async function metricsOf(series: readonly SeriesBuilder[]): Promise<readonly SumMetricData[]> {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
   producer.publish(publicationOf(30_000, ...series), { entries: 0, limit: undefined });
+  return connectionsOf(producer);
+}
+
+async function connectionsOf(producer: ConnectionProducer): Promise<readonly SumMetricData[]> {
   const { resourceMetrics } = await producer.collect();
   const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
   return metrics.filter(
@@ -71,7 +76,8 @@ async function page(
     valueOf: ({ value }: ConnectionPoint) => value,
     createdName: hasCreated && isMonotonic ? `${descriptor.name}_created` : undefined,
   }));
-  return Buffer.concat(await encodeFamilies(families, labels)).toString();
+  const { bytes } = await encodeFamilies(families, { labels, pool: new ChunkPool() });
+  return Buffer.concat(bytes).toString();
 }
 
 t.test('whatever the attributes are, the page is what the stock serialiser writes', async (t) => {
@@ -128,15 +134,16 @@ t.test('each counter may be followed by the time since when it counts', async (t
 t.test('a page shows one snapshot, though another is published while it is made', async (t) => {
   const series = Array.from(
     { length: 50_000 },
-    (_, at) => new SeriesBuilder({ labels: { src_ip: `${at}` }, opened: 1 }),
+    (_, at) => new SeriesBuilder({ labels: { src_ip: `${at}` }, opened: 1, closed: 1 }),
   );
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
   const table = { entries: 0, limit: undefined };
   producer.publish(publicationOf(30_000, ...series), table);
-  const { resourceMetrics } = await producer.collect();
-  const [metric] = resourceMetrics.scopeMetrics[0]!.metrics;
-  const making = page([metric as SumMetricData], new LabelParts());
-  for (const one of series) one.opened = 2;
+  const making = page(await connectionsOf(producer), new LabelParts());
+  for (const one of series) {
+    one.opened = 2;
+    one.closed = 2;
+  }
   producer.publish(publicationOf(60_000, ...series), table);
   const values = (await making).matchAll(/\} (?<value>\d+)$/gm);
   t.strictSame(new Set(Array.from(values, ({ groups }) => groups?.['value'])), new Set(['1']));

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { DataPointType } from '@opentelemetry/sdk-metrics';
+import { overflowAttributes } from '../../src/telemetry/attributes.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { PushProducer } from '../../src/telemetry/push-producer.ts';
 import { SeriesBuilder, publicationOf } from '../builders/series.ts';
@@ -8,7 +9,14 @@ const TABLE = { entries: 7, limit: 262_144 };
 
 function createProducers() {
   const connections = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
-  return { connections, push: new PushProducer({ connections, isDelta: false }) };
+  const request = { isUnderWay: false };
+  const push = new PushProducer({
+    connections,
+    isDelta: false,
+    describeOverflow: (primary) => overflowAttributes('node-a', primary),
+    isRequestUnderWay: () => request.isUnderWay,
+  });
+  return { connections, push, request };
 }
 
 /** [port, start in seconds, value] of each point. */
@@ -58,14 +66,44 @@ t.test('the page shows no series that has ended', async (t) => {
   t.strictSame(names, ['khan_conntrack_entries', 'khan_conntrack_limit']);
 });
 
-t.test('when too many have ended undelivered, the oldest are given up and counted', async (t) => {
+t.test('when too many have ended undelivered, the oldest are told as overflow', async (t) => {
   const { connections, push } = createProducers();
-  const many = Array.from({ length: 20_001 }, (_, port) => seriesOf(port, 1_000_000, 1));
+  const many = Array.from({ length: 20_003 }, (_, port) => seriesOf(port, 1_000_000, 2));
+  const overflow = new SeriesBuilder({
+    labels: overflowAttributes('node-a', false),
+    startTimeMs: 900_000,
+    opened: 10,
+  });
   connections.publish(publicationOf(1_030_000, ...many), TABLE);
   connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
-  t.equal(push.waitingSeries, 19_001);
+  const alone = await pointsOf(push, 'khan_connection');
+  t.strictSame(
+    [alone.length, alone[0], alone.at(-1)],
+    [20_001, [3, 1000, 2], [undefined, 1000, 6]],
+  );
+  t.equal(push.waitingSeries, 20_000);
+  connections.publish(publicationOf(1_090_000, overflow), TABLE);
+  const together = await pointsOf(push, 'khan_connection');
+  t.strictSame([together.length, together.at(-1)], [20_001, [undefined, 1000, 16]]);
+  t.equal(push.lostSeries, 0);
+});
+
+t.test('while a request is under way nothing is carried over: it may tell just that', async (t) => {
+  const { connections, push, request } = createProducers();
+  request.isUnderWay = true;
+  const many = Array.from({ length: 20_003 }, (_, port) => seriesOf(port, 1_000_000, 2));
+  connections.publish(publicationOf(1_030_000, ...many), TABLE);
+  connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
+  t.equal((await pointsOf(push, 'khan_connection')).length, 20_003);
+});
+
+t.test('of twice as many the oldest are given up and counted', async (t) => {
+  const { connections, push } = createProducers();
+  const many = Array.from({ length: 40_001 }, (_, port) => seriesOf(port, 1_000_000, 1));
+  connections.publish(publicationOf(1_030_000, ...many), TABLE);
+  connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
+  t.equal(push.waitingSeries, 39_001);
   t.equal(push.lostSeries, 1000);
-  t.strictSame((await pointsOf(push, 'khan_connection'))[0], [1000, 1000, 1]);
 });
 
 t.test('those that are delivered are forgotten before any other', async (t) => {
@@ -74,6 +112,7 @@ t.test('those that are delivered are forgotten before any other', async (t) => {
   const busy = seriesOf(45_000, 1_000_000, 1);
   connections.publish(publicationOf(1_030_000, busy, ...idle), TABLE);
   connections.publish({ ...publicationOf(1_060_000), ended: [busy, ...idle] }, TABLE);
+  t.equal(push.waitingSeries, 1, 'nobody else waits for anything');
   t.strictSame(await pointsOf(push, 'khan_connection'), [[45_000, 1000, 1]]);
   t.equal(push.lostSeries, 0);
 });

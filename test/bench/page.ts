@@ -1,0 +1,134 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import type { Measured } from './page-server.ts';
+
+interface Size {
+  readonly series: number;
+  readonly rounds: number;
+}
+
+/** One line of the result: medians over the scrapes, but for the peak of memory. */
+export interface PageResult extends Measured {
+  readonly scenario: string;
+  readonly by: string;
+  readonly samples: number;
+  readonly format: string;
+  readonly encoding: string;
+  /** From the request to the last byte read. */
+  readonly ms: number;
+  readonly wire_mb: number;
+  /** The stock exporter's made_ms by its own. */
+  readonly times_faster: number;
+}
+
+interface Way {
+  readonly by: 'khan' | 'stock' | 'prom-client';
+  readonly format: 'text' | 'openmetrics';
+  readonly encoding: 'identity' | 'gzip';
+}
+
+const WAYS: readonly Way[] = [
+  { by: 'stock', format: 'text', encoding: 'identity' },
+  { by: 'prom-client', format: 'text', encoding: 'identity' },
+  { by: 'khan', format: 'text', encoding: 'identity' },
+  { by: 'khan', format: 'text', encoding: 'gzip' },
+  { by: 'khan', format: 'openmetrics', encoding: 'gzip' },
+];
+const ACCEPT = {
+  text: 'text/plain; version=0.0.4',
+  openmetrics: 'application/openmetrics-text; version=1.0.0',
+};
+const WARM_UP_ROUNDS = 2;
+const SERVER = fileURLToPath(new URL('./page-server.ts', import.meta.url));
+
+/** Scrapes over loopback of the same samples: khan's page, the stock exporter's, and prom-client's. */
+export async function benchPage({ series, rounds }: Size): Promise<PageResult[]> {
+  const results: PageResult[] = [];
+  let stockMs = Number.NaN;
+  for (const way of WAYS) {
+    const server = await PageServer.start(way, series);
+    try {
+      const samples: Awaited<ReturnType<PageServer['scrape']>>[] = [];
+      for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+        const sample = await server.scrape();
+        if (round >= 0) samples.push(sample);
+      }
+      const medianOf = (of: (sample: (typeof samples)[number]) => number) =>
+        median(samples.map(of));
+      const madeMs = medianOf((sample) => sample.made_ms);
+      if (way.by === 'stock') stockMs = madeMs;
+      results.push({
+        scenario: 'page',
+        ...way,
+        samples: series,
+        made_ms: rounded(madeMs),
+        times_faster: rounded(stockMs / madeMs),
+        ms: rounded(medianOf((sample) => sample.ms)),
+        cpu_ms: rounded(medianOf((sample) => sample.cpu_ms)),
+        block_ms: rounded(medianOf((sample) => sample.block_ms)),
+        wire_mb: rounded(medianOf((sample) => sample.bytes / 1e6)),
+        rss_peak_mb: rounded(Math.max(...samples.map((sample) => sample.rss_peak_mb))),
+      });
+    } finally {
+      server.stop();
+    }
+  }
+  return results;
+}
+
+class PageServer {
+  readonly #child: ChildProcess;
+  readonly #port: number;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  private constructor(child: ChildProcess, port: number, { format, encoding }: Way) {
+    this.#child = child;
+    this.#port = port;
+    this.#headers = { accept: ACCEPT[format], 'accept-encoding': encoding };
+  }
+
+  static async start(way: Way, series: number): Promise<PageServer> {
+    const argv = ['--by', way.by, '--series', String(series)];
+    const child = fork(SERVER, argv);
+    const [{ port }] = await once(child, 'message');
+    return new PageServer(child, port, way);
+  }
+
+  async scrape(): Promise<Measured & { readonly ms: number; readonly bytes: number }> {
+    await this.#ask('next');
+    const began = performance.now();
+    const bytes = await this.#read();
+    const ms = performance.now() - began;
+    const measured = await this.#ask('measure');
+    return { ...measured, ms, bytes };
+  }
+
+  stop(): void {
+    this.#child.kill();
+  }
+
+  async #read(): Promise<number> {
+    const request = get({ host: '127.0.0.1', port: this.#port, headers: this.#headers });
+    const [response]: IncomingMessage[] = await once(request, 'response');
+    let bytes = 0;
+    for await (const chunk of response!) bytes += chunk.length;
+    return bytes;
+  }
+
+  async #ask(wish: 'next' | 'measure'): Promise<Measured> {
+    this.#child.send(wish);
+    const [answer] = await once(this.#child, 'message');
+    return answer;
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,56 @@
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { parsePage, type Sample } from '../../src/demo/page.ts';
+import { until } from '../demo/until.ts';
+import { KhanProcess, startAgent } from '../fakes/khan-process.ts';
+import { TrackedNamespace } from '../fakes/tracked-namespace.ts';
+
+const CLIENT = '10.1.0.11';
+const SERVER = '10.1.0.12';
+const INVENTORY = `
+addresses:
+  ${CLIENT}: { type: pod, namespace: shop, app: web, name: web-0, node: node-a }
+  ${SERVER}: { type: pod, namespace: shop, app: api, name: api-0, node: node-a }
+`;
+/** Nobody listens there: the push fails, which is told as well. */
+const env = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+  OTEL_METRIC_EXPORT_INTERVAL: '200',
+};
+
+/** What a real agent and a real controller show, with connections in the table and names for them. */
+export async function pagesOf(t: Test): Promise<readonly Sample[]> {
+  const namespace = await TrackedNamespace.create(t, [CLIENT, SERVER]);
+  const inventory = join(t.testdir({ 'inventory.yaml': INVENTORY }), 'inventory.yaml');
+  const argv = [
+    '--source',
+    'file',
+    '--inventory-file',
+    inventory,
+    '--tls',
+    'off',
+    '--auth',
+    'none',
+  ];
+  const listen = ['--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
+  const controller = new KhanProcess(t, ['controller', ...argv, ...listen]);
+  const { url: controllerUrl, metricsUrl } = await controller.logged('Controller started');
+  const { url } = await startAgent(
+    t,
+    ['--netns', namespace.path, '--controller-url', String(controllerUrl)],
+    { env },
+  );
+  await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });
+  let samples: readonly Sample[] = [];
+  const isComplete = async () => {
+    samples = [...(await samplesOf(url)), ...(await samplesOf(String(metricsUrl)))];
+    return samples.some(({ name, value }) => name === 'khan_connection_active' && value === 2);
+  };
+  t.ok(await until(isComplete), 'the pages are there');
+  return samples;
+}
+
+async function samplesOf(url: string): Promise<readonly Sample[]> {
+  const response = await fetch(`${url}/metrics`);
+  return parsePage(await response.text());
+}
