@@ -85,6 +85,7 @@ export async function createAgent(
   });
   const telemetry = await startTelemetry({
     settings: otel,
+    otlpNames: settings['otlp-names'],
     nodeName,
     serviceName: 'khan-agent',
     serviceVersion: version,

@@ -3,6 +3,7 @@ import { DEFAULT_EXCLUDE, parseExclude } from '../connections/exclude.ts';
 import { listenAddress } from '../runtime/http-server.ts';
 import { logLevel } from '../runtime/log.ts';
 import {
+  choice,
   duration,
   flag,
   integer,
@@ -13,6 +14,7 @@ import {
 } from '../runtime/settings.ts';
 import { ATTRIBUTE_GROUPS, DROPPABLE } from '../telemetry/attributes.ts';
 import { parseExternalPrefix, WHOLE_ADDRESS } from '../telemetry/external-prefix.ts';
+import { OTLP_NAMES } from '../telemetry/standard-names.ts';
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
@@ -91,6 +93,12 @@ export const agentSettings = {
       'How much is told of an address outside the cluster, such as 24/64; 0/0 tells none of it',
     parse: parseExternalPrefix,
   },
+  'otlp-names': choice({
+    choices: OTLP_NAMES,
+    default: 'khan',
+    description:
+      'Names of metrics and attributes over OTLP: those of the Prometheus page, or the standard ones',
+  }),
   exclude: list({
     type: 'list of CIDR, transport, transport/port or port',
     parse: parseExclude,

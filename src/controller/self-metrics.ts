@@ -1,7 +1,7 @@
 import type { Counter, Histogram, UpDownCounter } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { ATTR_SERVICE_NAME } from '@opentelemetry/semantic-conventions';
 import type { Interruption } from '../cluster/interruption.ts';
 import type { ReflectorObserver, ReflectorStatus } from '../cluster/reflector-observer.ts';
@@ -163,11 +163,16 @@ export class SelfMetrics implements ReflectorObserver {
     this.#connections.add(-1);
   }
 
-  /** In the Prometheus text format. Unlike the exporter's own handler, it rejects when a collection fails. */
-  async render(): Promise<string> {
+  /** Rejects when a part cannot be collected, unlike the exporter's own handler. */
+  async collect(): Promise<ResourceMetrics> {
     const { resourceMetrics, errors } = await this.#reader.collect();
     if (errors.length > 0) throw new AggregateError(errors, 'Cannot collect the metrics');
-    return this.#serializer.serialize(resourceMetrics);
+    return resourceMetrics;
+  }
+
+  /** In the Prometheus text format. */
+  async render(): Promise<string> {
+    return this.#serializer.serialize(await this.collect());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -22,9 +22,11 @@ import { diagLogger } from './diag-log.ts';
 import { ATTRIBUTE, SCOPE_NAME } from './names.ts';
 import type { OtelSettings } from './otel-settings.ts';
 import { createOtlpPush, type OtlpPush } from './otlp-reader.ts';
+import type { OtlpNames } from './standard-names.ts';
 
 interface Options {
   readonly settings: OtelSettings;
+  readonly otlpNames: OtlpNames;
   readonly nodeName: string;
   readonly serviceName: string;
   readonly serviceVersion: string;

@@ -11,6 +11,8 @@ import type { OtelSettings } from './otel-settings.ts';
 import { loadOtlpExporter } from './otlp-exporter.ts';
 import { PushMetrics } from './push-metrics.ts';
 import { PushProducer, type PushProducerOptions } from './push-producer.ts';
+import { exporterWithNames } from './standard-exporter.ts';
+import type { OtlpNames } from './standard-names.ts';
 
 /** Encoding a point takes 3 to 6 µs: a batch holds the event loop for some 5 ms. */
 const BATCH_POINTS_MAX = 1000;
@@ -35,12 +37,14 @@ export async function createOtlpPush({
   settings: { otlp, exportIntervalMs, exportTimeoutMs },
   producer: connections,
   nodeName,
+  otlpNames,
 }: {
   readonly settings: OtelSettings;
   readonly producer: ConnectionProducer;
   readonly nodeName: string;
+  readonly otlpNames: OtlpNames;
 }): Promise<OtlpPush> {
-  return pushThrough(await loadOtlpExporter(otlp), {
+  return pushThrough(exporterWithNames(await loadOtlpExporter(otlp), otlpNames), {
     connections,
     isDelta: otlp.temporality === 'delta',
     describeOverflow: (primary) => overflowAttributes(nodeName, primary),
@@ -55,8 +59,8 @@ export async function createOtlpPush({
  *
  *     PushProducer → OtlpReader, in batches → DeliveryExporter → exporter
  *
- * An exporter that changes names or attributes belongs between the last two: the DeliveryExporter
- * knows a series by its point.
+ * An exporter that changes names or attributes, as StandardExporter does, stands between the last two:
+ * the DeliveryExporter knows a series by its point.
  */
 export function pushThrough(
   inner: Required<PushMetricExporter>,

@@ -22,6 +22,7 @@ t.test('an agent that is told nothing polls its own namespace every 30 s', async
     'controller-key-file': undefined,
     'series-ttl': 600_000,
     'series-max': 20_000,
+    'otlp-names': 'khan',
     exclude: DEFAULT_EXCLUDE.map(parseExclude),
     once: false,
     'log-level': 'info',

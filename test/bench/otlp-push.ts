@@ -13,6 +13,7 @@ import { diagLogger } from '../../src/telemetry/diag-log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { loadOtlpExporter } from '../../src/telemetry/otlp-exporter.ts';
 import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
+import { OTLP_NAMES } from '../../src/telemetry/standard-names.ts';
 import { longestBlock } from './loop-block.ts';
 import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';
 
@@ -22,6 +23,11 @@ const PAUSE_MS = 50;
 
 const settings = {
   exporter: choice({ choices: ['khan', 'stock'], default: 'khan', description: 'Who pushes' }),
+  'otlp-names': choice({
+    choices: OTLP_NAMES,
+    default: 'khan',
+    description: 'Names that khan tells',
+  }),
   series: integer({ default: 1000, min: 4, max: 10_000_000, description: 'Data points' }),
   rounds: integer({ default: 5, min: 1, max: 1000, description: 'Pushes' }),
   changing: integer({
@@ -41,6 +47,7 @@ const settings = {
 } as const;
 const {
   exporter,
+  'otlp-names': otlpNames,
   series: points,
   rounds,
   changing,
@@ -53,7 +60,7 @@ const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
 diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
 const reader =
   exporter === 'khan'
-    ? (await createOtlpPush({ settings: otel, producer, nodeName: 'node-a' })).reader
+    ? (await createOtlpPush({ settings: otel, producer, nodeName: 'node-a', otlpNames })).reader
     : new PeriodicExportingMetricReader({
         exporter: await loadOtlpExporter(otel.otlp),
         metricProducers: [producer],

@@ -12,6 +12,7 @@ interface Way {
   readonly exporter: 'khan' | 'stock';
   readonly protocol: 'http/json' | 'http/protobuf';
   readonly temporality: 'cumulative' | 'delta';
+  readonly names: 'khan' | 'standard';
   /** Percentage of the counters that grow between two pushes. */
   readonly changing: number;
   readonly collector: 'well' | 'away' | 'silent';
@@ -44,10 +45,11 @@ const PUSH = fileURLToPath(new URL('./otlp-push.ts', import.meta.url));
 
 const PROTOCOLS = ['http/json', 'http/protobuf'] as const;
 const WAYS: readonly Omit<Way, 'protocol' | 'collector'>[] = [
-  { exporter: 'stock', temporality: 'cumulative', changing: 100 },
-  { exporter: 'khan', temporality: 'cumulative', changing: 100 },
-  { exporter: 'khan', temporality: 'delta', changing: 100 },
-  { exporter: 'khan', temporality: 'delta', changing: 5 },
+  { exporter: 'stock', temporality: 'cumulative', names: 'khan', changing: 100 },
+  { exporter: 'khan', temporality: 'cumulative', names: 'khan', changing: 100 },
+  { exporter: 'khan', temporality: 'cumulative', names: 'standard', changing: 100 },
+  { exporter: 'khan', temporality: 'delta', names: 'khan', changing: 100 },
+  { exporter: 'khan', temporality: 'delta', names: 'khan', changing: 5 },
 ];
 
 /** Of the attribute sets, between two pushes, while the collector is not well. */
@@ -70,7 +72,12 @@ export async function benchOtlp({ series, rounds }: Size): Promise<OtlpResult[]>
       );
   }
   for (const collector of ['away', 'silent'] as const) {
-    const way = { exporter: 'khan', protocol: 'http/json', temporality: 'delta' } as const;
+    const way = {
+      exporter: 'khan',
+      protocol: 'http/json',
+      temporality: 'delta',
+      names: 'khan',
+    } as const;
     const size = { series, rounds: UNWELL_ROUNDS };
     results.push(await measure({ ...way, changing: 100, collector }, sink, size));
   }
@@ -95,6 +102,8 @@ async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<
         PUSH,
         '--exporter',
         way.exporter,
+        '--otlp-names',
+        way.names,
         '--series',
         String(series),
       ])

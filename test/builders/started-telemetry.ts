@@ -2,11 +2,16 @@ import type { Test } from 'tap';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { startTelemetry } from '../../src/telemetry/meter-provider.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
+import type { OtlpNames } from '../../src/telemetry/standard-names.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 
 /** Telemetry as an agent has it, with these variables in the environment. */
-export async function startedTelemetry(t: Test, variables: Readonly<Record<string, string>>) {
+export async function startedTelemetry(
+  t: Test,
+  variables: Readonly<Record<string, string>>,
+  { otlpNames = 'khan' }: { readonly otlpNames?: OtlpNames } = {},
+) {
   for (const [name, value] of Object.entries(variables)) {
     process.env[name] = value;
     t.teardown(() => delete process.env[name]);
@@ -16,6 +21,7 @@ export async function startedTelemetry(t: Test, variables: Readonly<Record<strin
   const page = new PrometheusPage({ producer, pollIntervalMs: 30_000, log });
   const telemetry = await startTelemetry({
     settings: readOtelSettings(process.env),
+    otlpNames,
     nodeName: 'node-a',
     serviceName: 'khan-agent',
     serviceVersion: '0.1.0',
