@@ -76,6 +76,20 @@ ${sections.map(sectionText).join('\n\n')}
 
 ${attributesText(registry)}
 
+**What it costs.** An edge is two counters and one series for each state that it has had, on each node whose table has
+it; there are as many edges as pairs of addresses that talk, times the ports they talk to. To have fewer
+series, drop what tells them apart (\`--drop-attributes\`); sums stay exact in any combination:
+
+| Left out                                 | Series are then as many as                                       |
+| ---------------------------------------- | ---------------------------------------------------------------- |
+| nothing                                  | pairs of addresses, times ports                                  |
+| \`src_ip,src_name\`                      | apps of clients, times addresses of servers, times ports         |
+| \`src_ip,src_name,dst_ip,dst_name\`      | pairs of apps, times ports                                       |
+| nothing, with \`--external-prefix 24/64\` | as with nothing, but clients outside count as their networks     |
+| nothing, with \`--external-prefix 0/0\`   | as with nothing, but all clients outside count as one            |
+
+\`--series-max\` bounds them in any case.
+
 ## Standard names
 
 With \`--otlp-names standard\` an agent pushes these names in the place of its own; see
