@@ -1,15 +1,39 @@
+import { LRUCache } from 'lru-cache';
+import type { Identity, Ownership } from '../inventory/identity.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { ResolvedEntry } from '../inventory/wire.ts';
+
+/** Those that agents ask for most: services and what talks to everybody. Some 250 bytes each. */
+const TEXTS_MAX = 16_384;
 
 /** What is said of an address; undefined when nobody owns it. */
 export function entryOf(inventory: Inventory, address: string): ResolvedEntry | undefined {
   const ownership = inventory.ownershipOf(address);
   if (ownership === undefined) return undefined;
   const { identity, sinceMs, previous } = ownership;
-  if (sinceMs === undefined && previous === undefined) return identity;
   return {
     ...identity,
     ...(sinceMs !== undefined && { sinceMs }),
     ...(previous !== undefined && { previous }),
   };
+}
+
+/** The same as JSON. An identity is the same object as long as it says the same, so its text is kept. */
+export class EntryTexts {
+  readonly #texts = new LRUCache<Identity, string>({ max: TEXTS_MAX });
+
+  textOf({ identity, sinceMs, previous }: Ownership): string {
+    const since = sinceMs === undefined ? '' : `,"sinceMs":${sinceMs}`;
+    const before = previous === undefined ? '' : `,"previous":${this.#identityText(previous)}`;
+    return `${this.#identityText(identity).slice(0, -1)}${since}${before}}`;
+  }
+
+  #identityText(identity: Identity): string {
+    let text = this.#texts.get(identity);
+    if (text === undefined) {
+      text = JSON.stringify(identity);
+      this.#texts.set(identity, text);
+    }
+    return text;
+  }
 }

@@ -264,3 +264,24 @@ t.test('the metrics count requests by result, time them, and give the inventory'
   t.match(page, 'service_name="khan-controller"');
   t.notMatch(page, 'otel_scope');
 });
+
+t.test(
+  'an answer is JSON whatever the names and addresses are, and whoever had them',
+  async (t) => {
+    const { inventory, resolve } = await controller(t);
+    const odd = { type: 'pod', name: 'a"b\\c\n', namespace: 'ü' } as const;
+    const claim = { address: '10.1.0.11', rank: RANK.pod } as const;
+    inventory.put('a', [{ ...claim, identity: odd, startedAtMs: 1 }]);
+    inventory.remove('a');
+    inventory.put('b', [{ ...claim, identity: web, startedAtMs: 2 }]);
+    inventory.put('c', [{ address: 'fd00::1', rank: RANK.pod, identity: odd }]);
+    const want = ['10.1.0.11', 'fd00::1', 'fd00::1%"'];
+    for (let time = 0; time < 2; time++) {
+      const { entries } = await resolve({ want });
+      t.strictSame(entries, {
+        '10.1.0.11': { ...web, sinceMs: 2, previous: odd },
+        'fd00::1': odd,
+      });
+    }
+  },
+);
