@@ -2,21 +2,20 @@
  * The folder that the image holds, run as the image is run: with a root that nobody can write to, as the
  * user and with the capabilities that the programs are meant to have, and as process 1.
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { linesOf } from '../fakes/page-lines.ts';
 import { TrackedNamespace } from '../fakes/tracked-namespace.ts';
 import { until } from '../demo/until.ts';
 import { skip } from '../kernel/skip.ts';
+import { stageImage } from './staged-image.ts';
 
 t.setTimeout(300_000);
 
-const REPOSITORY = join(import.meta.dirname, '../..');
 const CLIENT = '10.1.0.11';
 const SERVER = '10.1.0.12';
 const PORT = '19464';
@@ -28,19 +27,9 @@ const UNPRIVILEGED = ['setpriv', '--reuid=65532', '--regid=65532', '--clear-grou
 /** As the DaemonSet has it: root of the container, with one capability. */
 const AGENT = ['setpriv', '--bounding-set=-all,+net_admin', '--inh-caps=-all', '--no-new-privs'];
 
-const folder = await mkdtemp(join(tmpdir(), 'khan-image-'));
-t.teardown(() => rm(folder, { recursive: true, force: true }));
-// As in an image: everybody may read it.
-await chmod(folder, 0o755);
+const { folder, entrypoint } =
+  skip === false ? await stageImage(t) : { folder: '', entrypoint: [] };
 const staged = join(folder, 'app');
-if (skip === false) {
-  for (const command of [
-    ['npm', 'run', '-s', 'build'],
-    [process.execPath, 'deploy/image/stage.ts', staged],
-  ]) {
-    execFileSync('env', ['-u', 'NODE_OPTIONS', ...command], { cwd: REPOSITORY });
-  }
-}
 
 /** Inside a mount namespace whose root is read-only. */
 function readOnly(command: readonly string[]): readonly string[] {
@@ -50,7 +39,7 @@ function readOnly(command: readonly string[]): readonly string[] {
 
 /** Without tap's hooks, and whatever else stands in the environment. */
 function khan(...argv: readonly string[]): readonly string[] {
-  return ['env', '-i', process.execPath, join(staged, 'dist/cli.js'), ...argv];
+  return ['env', '-i', ...entrypoint, ...argv];
 }
 
 function run([program = '', ...argv]: readonly string[]) {

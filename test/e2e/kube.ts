@@ -20,6 +20,13 @@ const END_MS_MAX = 10_000;
 type Json = Readonly<Record<string, unknown>>;
 type Named = Json & { readonly name: string };
 
+interface Printed {
+  readonly code: number;
+  readonly output: string;
+  /** What it has said on stderr. */
+  readonly complaint: string;
+}
+
 interface ServiceAccount {
   readonly namespace: string;
   readonly name: string;
@@ -266,24 +273,28 @@ export class Kube implements AsyncDisposable {
   }
 
   /** Runs kubectl as admin; returns what it prints, and its exit code. */
-  async kubectl(
-    argv: readonly string[],
-  ): Promise<{ readonly code: number; readonly output: string }> {
-    const server = [
-      '--server',
-      this.url,
-      '--insecure-skip-tls-verify',
-      '--token',
-      this.#adminToken,
-    ];
-    const child = spawn(this.#programs.kubectl, [...server, ...argv], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+  async kubectl(argv: readonly string[]): Promise<Printed> {
+    const server = ['--server', this.url, '--insecure-skip-tls-verify'];
+    return this.#run(this.#programs.kubectl, [...server, '--token', this.#adminToken, ...argv]);
+  }
+
+  /** Runs helm as admin. */
+  async helm(argv: readonly string[]): Promise<Printed> {
+    const server = ['--kube-apiserver', this.url, '--kube-insecure-skip-tls-verify'];
+    return this.#run(this.#programs.helm, [...argv, ...server, '--kube-token', this.#adminToken]);
+  }
+
+  async #run(program: string, argv: readonly string[]): Promise<Printed> {
+    const child = spawn(program, argv, {
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { HOME: this.#folder },
     });
     let output = '';
+    let complaint = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
     const [code] = await once(child, 'close');
-    return { code: Number(code), output };
+    return { code: Number(code), output, complaint };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
