@@ -37,16 +37,19 @@ export async function pagesOf(t: Test): Promise<readonly Sample[]> {
   const { url: controllerUrl, metricsUrl } = await controller.logged('Controller started');
   const { url } = await startAgent(
     t,
-    ['--netns', namespace.path, '--controller-url', String(controllerUrl)],
+    ['--netns', namespace.path, '--controller-url', String(controllerUrl), '--series-max', '1'],
     { env },
   );
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });
   let samples: readonly Sample[] = [];
-  const isComplete = async () => {
+  const shows = async (isThat: (sample: Sample) => boolean) => {
     samples = [...(await samplesOf(url)), ...(await samplesOf(String(metricsUrl)))];
-    return samples.some(({ name, value }) => name === 'khan_connection_active' && value === 2);
+    return samples.some((sample) => sample.name === 'khan_connection_active' && isThat(sample));
   };
-  t.ok(await until(isComplete), 'the pages are there');
+  t.ok(await until(async () => shows(({ value }) => value === 2)), 'the pages are there');
+  await namespace.open({ source: CLIENT, destination: SERVER, port: 8081, count: 1 });
+  const isOverflow = ({ labels }: Sample) => labels['otel_metric_overflow'] === 'true';
+  t.ok(await until(async () => shows(isOverflow)), 'and what is above the limit');
   return samples;
 }
 
