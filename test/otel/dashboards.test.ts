@@ -23,7 +23,7 @@ const skip = !HAS_PROMTOOL && MAY_SKIP && 'PROMTOOL IS NOT INSTALLED: the querie
 /** Of Grafana itself. */
 const BUILT_IN = /^__/;
 /** Of Prometheus: the target of a scrape, the bucket of a histogram; made by label_replace(). */
-const OTHER_LABELS = new Set(['instance', 'le', 'ns', 'app']);
+const OTHER_LABELS = new Set(['instance', 'le', 'ns', 'app', 'client', 'server']);
 
 const all = Object.entries(DASHBOARDS);
 

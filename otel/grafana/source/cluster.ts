@@ -107,7 +107,7 @@ export const cluster = dashboard({
           queries: [
             {
               expr: `topk(10, ${openByEdge})`,
-              legend: '{{src_app}}{{src_name}} → {{dst_app}}{{dst_name}}:{{dst_port}}',
+              legend: '{{src_app}}{{client}} → {{dst_app}}{{server}}:{{dst_port}}',
             },
           ],
         }),

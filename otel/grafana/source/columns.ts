@@ -16,13 +16,13 @@ export const CLIENT_COLUMNS = [
   { label: 'src_type', title: 'Client type' },
   { label: 'src_ns', title: 'Client namespace' },
   { label: 'src_app', title: 'Client app', url: workloadUrl('Client namespace', 'Client app') },
-  { label: 'src_name', title: 'Client name' },
+  { label: 'client', title: 'Client name' },
 ] as const;
 
 export const SERVER_COLUMNS = [
   { label: 'dst_type', title: 'Server type' },
   { label: 'dst_ns', title: 'Server namespace' },
   { label: 'dst_app', title: 'Server app', url: workloadUrl('Server namespace', 'Server app') },
-  { label: 'dst_name', title: 'Server name' },
+  { label: 'server', title: 'Server name' },
   { label: 'dst_port', title: 'Port' },
 ] as const;

@@ -89,7 +89,7 @@ export const node = dashboard({
           queries: [
             {
               expr: most,
-              legend: '{{src_app}}{{src_name}} → {{dst_app}}{{dst_name}}:{{dst_port}}',
+              legend: '{{src_app}}{{client}} → {{dst_app}}{{server}}:{{dst_port}}',
             },
           ],
         }),

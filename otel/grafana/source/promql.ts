@@ -10,20 +10,24 @@ export const NAMED = 'otel_metric_overflow=""';
 type End = 'src' | 'dst';
 
 /**
- * By workload, not by pod: where there is an app, its name alone says who it is; nodes, networks and
- * gateways keep their own names, and an address that nobody owns is called unknown.
+ * By workload, not by pod: where there is an app, its name alone says who it is. Nodes, networks and
+ * gateways go by their own names, and an address that nobody owns is called unknown; both stand in a
+ * label of their own, for no two series may become one before they are summed up.
  */
 export function workloads(vector: string, ...ends: readonly End[]): string {
-  return ends.reduce(
-    (inner, end) =>
-      `label_replace(label_replace(${inner}, "${end}_name", "", "${end}_app", ".+"), ` +
-      `"${end}_name", "unknown", "${end}_type", "")`,
-    vector,
-  );
+  return ends.reduce((inner, end) => {
+    const label = OTHER_NAME[end];
+    const named = `label_replace(${inner}, "${label}", "$1", "${end}_name", "(.+)")`;
+    const withoutApp = `label_replace(${named}, "${label}", "", "${end}_app", ".+")`;
+    return `label_replace(${withoutApp}, "${label}", "unknown", "${end}_type", "")`;
+  }, vector);
 }
 
-export const CLIENT = ['src_type', 'src_ns', 'src_app', 'src_name'] as const;
-export const SERVER = ['dst_type', 'dst_ns', 'dst_app', 'dst_name', 'dst_port'] as const;
+/** What {@link workloads} calls those without an app. */
+const OTHER_NAME: Readonly<Record<End, string>> = { src: 'client', dst: 'server' };
+
+export const CLIENT = ['src_type', 'src_ns', 'src_app', 'client'] as const;
+export const SERVER = ['dst_type', 'dst_ns', 'dst_app', 'server', 'dst_port'] as const;
 
 export function sumBy(labels: readonly string[], vector: string): string {
   return `sum by (${labels.join(', ')}) (${vector})`;

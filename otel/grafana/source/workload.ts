@@ -116,7 +116,7 @@ export const workload = dashboard({
           width: 12,
           unit: 'cps',
           stacked: true,
-          queries: [{ expr: talkers, legend: '{{src_app}}{{src_name}} → :{{dst_port}}' }],
+          queries: [{ expr: talkers, legend: '{{src_app}}{{client}} → :{{dst_port}}' }],
         }),
       ],
     },
