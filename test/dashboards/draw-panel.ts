@@ -1,18 +1,8 @@
 /** One panel as HTML: what Grafana would make of the same JSON and the same answers, simpler. */
-import type { Panel } from '../../otel/grafana/source/panel.ts';
+import type { Defaults, Panel } from '../../otel/grafana/source/panel.ts';
 import { filled } from './expressions.ts';
 import { formatted } from './format.ts';
 import type { PrometheusApi, Series, TimeRange } from './prometheus-api.ts';
-
-interface Defaults {
-  readonly unit?: string;
-  readonly decimals?: number;
-  readonly thresholds?: { readonly steps: readonly { color: string; value: number | null }[] };
-  readonly custom?: {
-    readonly stacking?: { readonly mode: string };
-    readonly fillOpacity?: number;
-  };
-}
 
 interface Context {
   readonly api: PrometheusApi;
@@ -26,17 +16,11 @@ export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
+const DRAWN: Readonly<Record<Panel['type'], (panel: Panel, context: Context) => Promise<string>>> =
+  { stat: drawStat, timeseries: drawGraph, 'status-history': drawHeat, table: drawTable };
+
 export async function drawPanel(panel: Panel, context: Context): Promise<string> {
-  switch (panel.type) {
-    case 'stat':
-      return drawStat(panel, context);
-    case 'timeseries':
-      return drawGraph(panel, context);
-    case 'status-history':
-      return drawHeat(panel, context);
-    case 'table':
-      return drawTable(panel, context);
-  }
+  return DRAWN[panel.type](panel, context);
 }
 
 async function overTime(panel: Panel, { api, range, variables }: Context, step = range.step) {
@@ -102,23 +86,11 @@ function heatOf(share: number): string {
     : `color-mix(in srgb, #e02f44 ${share * 200 - 100}%, #fade2a)`;
 }
 
-interface Organize {
-  readonly id: string;
-  readonly options: { readonly renameByName?: Readonly<Record<string, string>> };
-}
-
-interface Override {
-  readonly matcher: { readonly options: string };
-  readonly properties: readonly { readonly id: string; readonly value: unknown }[];
-}
-
 async function drawTable(panel: Panel, { api, variables }: Context): Promise<string> {
   const answers = await Promise.all(
     panel.targets.map(async ({ expr }) => api.now(filled(expr, variables))),
   );
-  const organize = (panel.transformations as readonly Organize[]).find(
-    ({ id }) => id === 'organize',
-  );
+  const organize = panel.transformations?.find(({ id }) => id === 'organize');
   const renamed = Object.entries(organize?.options.renameByName ?? {});
   const columns = renamed.filter(([name]) => !name.startsWith('Value'));
   const measures = renamed.filter(([name]) => name.startsWith('Value')).map(([, title]) => title);
@@ -136,10 +108,10 @@ async function drawTable(panel: Panel, { api, variables }: Context): Promise<str
   );
   if (sorted.length === 0) return '<div class="none">No data</div>';
   const property = (title: string, id: string) =>
-    (panel.fieldConfig.overrides as readonly Override[])
+    panel.fieldConfig.overrides
       .find(
         ({ matcher, properties }) =>
-          matcher.options === title && properties.some((p) => p.id === id),
+          matcher.options === title && properties.some((each) => each.id === id),
       )
       ?.properties.find((each) => each.id === id)?.value;
   const head = [...columns.map(([, title]) => title), ...measures].map(
@@ -152,9 +124,13 @@ async function drawTable(panel: Panel, { api, variables }: Context): Promise<str
     });
     const numbers = measures.map((title, at) => {
       const value = values[at];
-      const unit = String(property(title, 'unit') ?? 'short');
-      const text =
-        value === undefined ? '' : formatted(value, unit, property(title, 'decimals') as number);
+      const unit = property(title, 'unit');
+      const decimals = property(title, 'decimals');
+      const text = formatted(
+        value ?? 0,
+        typeof unit === 'string' ? unit : 'short',
+        typeof decimals === 'number' ? decimals : undefined,
+      );
       const share = at === 0 ? (value ?? 0) / (sorted[0]?.values[0] ?? 1) : 0;
       const bar = at === 0 ? `<s style="width:${Math.round(share * 90)}px"></s>` : '';
       return `<td class="number">${bar}${text}</td>`;

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { type IncomingMessage, createServer } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DASHBOARDS } from '../../otel/grafana/source/dashboards.ts';
@@ -25,30 +25,30 @@ const FILES: Readonly<Record<string, readonly [path: string, type: string]>> = {
 async function answer({ url = '/' }: IncomingMessage) {
   const { pathname, searchParams } = new URL(url, 'http://localhost');
   const file = FILES[pathname];
-  if (file !== undefined) return { body: await readFile(file[0]), type: file[1] };
+  if (file !== undefined) return { status: 200, body: await readFile(file[0]), type: file[1] };
   const dashboard = DASHBOARDS[pathname.slice(1)];
-  if (dashboard === undefined) return undefined;
+  if (dashboard === undefined) {
+    const body = `There is: ${Object.keys(DASHBOARDS).join(', ')}\n`;
+    return { status: 404, body, type: 'text/plain' };
+  }
   const variables = [...searchParams].filter(([name]) => name.startsWith('var-'));
   const chosen = Object.fromEntries(variables.map(([name, value]) => [name.slice(4), value]));
   const rangeSeconds = Number(searchParams.get('minutes') ?? 60) * 60;
   const body = await drawDashboard({ dashboard, api, chosen, rangeSeconds });
-  return { body, type: 'text/html' };
+  return { status: 200, body, type: 'text/html' };
 }
 
-const server = createServer((request, response) => {
-  answer(request).then(
-    (found) => {
-      response.writeHead(found === undefined ? 404 : 200, {
-        'content-type': found?.type ?? 'text/plain',
-      });
-      response.end(found?.body ?? `There is: ${Object.keys(DASHBOARDS).join(', ')}\n`);
-    },
-    (error: unknown) => {
-      response.writeHead(500, { 'content-type': 'text/plain' });
-      response.end(error instanceof Error ? error.message : String(error));
-    },
-  );
-});
+async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    const { status, body, type } = await answer(request);
+    response.writeHead(status, { 'content-type': type }).end(body);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    response.writeHead(500, { 'content-type': 'text/plain' }).end(message);
+  }
+}
+
+const server = createServer((request, response) => void respond(request, response));
 server.listen(Number(port), '127.0.0.1');
 await once(server, 'listening');
 const address = server.address();

@@ -63,7 +63,7 @@ function draw(box) {
   }
   const height = box.parentElement.clientHeight - box.offsetTop - legend.offsetHeight - 6;
   const axis = { stroke: '#ccccdc', grid: GRID, ticks: GRID, font: '12px Inter, sans-serif' };
-  new uPlot(
+  const { root } = new uPlot(
     {
       width: box.clientWidth,
       height: isSpark ? 40 : height,
@@ -97,8 +97,8 @@ function draw(box) {
       ],
     },
     [times, ...shown.map(({ values }) => values)],
-    box,
   );
+  box.append(root);
 }
 
 for (const box of document.querySelectorAll('[data-plot]')) draw(box);

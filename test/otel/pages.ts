@@ -20,6 +20,11 @@ const env = {
 
 /** What a real agent and a real controller show, with connections in the table and names for them. */
 export async function pagesOf(t: Test): Promise<readonly Sample[]> {
+  return samplesOf(await urlsOf(t));
+}
+
+/** Of the programs behind {@link pagesOf}, which run until the test ends. */
+export async function urlsOf(t: Test): Promise<readonly string[]> {
   const namespace = await TrackedNamespace.create(t, [CLIENT, SERVER]);
   const inventory = join(t.testdir({ 'inventory.yaml': INVENTORY }), 'inventory.yaml');
   const argv = [
@@ -41,19 +46,22 @@ export async function pagesOf(t: Test): Promise<readonly Sample[]> {
     { env },
   );
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });
-  let samples: readonly Sample[] = [];
-  const shows = async (isThat: (sample: Sample) => boolean) => {
-    samples = [...(await samplesOf(url)), ...(await samplesOf(String(metricsUrl)))];
-    return samples.some((sample) => sample.name === 'khan_connection_active' && isThat(sample));
-  };
+  const urls = [url, String(metricsUrl)];
+  const shows = async (isThat: (sample: Sample) => boolean) =>
+    (await samplesOf(urls)).some(
+      (sample) => sample.name === 'khan_connection_active' && isThat(sample),
+    );
   t.ok(await until(async () => shows(({ value }) => value === 2)), 'the pages are there');
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8081, count: 1 });
-  const isOverflow = ({ labels }: Sample) => labels['otel_metric_overflow'] === 'true';
   t.ok(await until(async () => shows(isOverflow)), 'and what is above the limit');
-  return samples;
+  return urls;
 }
 
-async function samplesOf(url: string): Promise<readonly Sample[]> {
-  const response = await fetch(`${url}/metrics`);
-  return parsePage(await response.text());
+function isOverflow({ labels }: Sample): boolean {
+  return labels['otel_metric_overflow'] === 'true';
+}
+
+async function samplesOf(urls: readonly string[]): Promise<readonly Sample[]> {
+  const pages = urls.map(async (url) => (await fetch(`${url}/metrics`)).text());
+  return (await Promise.all(pages)).flatMap(parsePage);
 }

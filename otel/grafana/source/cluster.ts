@@ -47,8 +47,8 @@ export const cluster = dashboard({
           expr: `sum(${active(OPEN)})`,
         }),
         stat({
-          title: 'Growth of open connections',
-          description: 'In an hour, if it goes on as in the last 30 minutes.',
+          title: 'Growth in 1 h',
+          description: 'Of open connections, if it goes on as in the last 30 minutes.',
           width: 4,
           expr: growth(`sum(${active(OPEN)})`),
         }),

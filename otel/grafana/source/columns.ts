@@ -3,14 +3,17 @@
 const TIME = '${__url_time_range}';
 const SOURCE = 'var-datasource=${datasource}';
 
+function cell(title: string): string {
+  return `\${__data.fields["${title}"]:percentencode}`;
+}
+
 /** The path of the workload of a row, by the titles of its columns. */
 function workloadUrl(namespace: string, app: string): string {
-  const value = (title: string) => `\${__data.fields["${title}"]:percentencode}`;
-  const variables = `var-namespace=${value(namespace)}&var-app=${value(app)}`;
+  const variables = `var-namespace=${cell(namespace)}&var-app=${cell(app)}`;
   return `/d/khan-workload?${SOURCE}&${variables}&${TIME}`;
 }
 
-export const NODE_URL = `/d/khan-node?${SOURCE}&var-node=\${__data.fields["Node"]:percentencode}&${TIME}`;
+export const NODE_URL = `/d/khan-node?${SOURCE}&var-node=${cell('Node')}&${TIME}`;
 
 export const CLIENT_COLUMNS = [
   { label: 'src_type', title: 'Client type' },

@@ -29,14 +29,46 @@ export interface Target {
   readonly range: boolean;
 }
 
+/** What holds for every value of a panel. */
+export interface Defaults {
+  readonly unit?: Unit;
+  readonly decimals?: number;
+  readonly min?: number;
+  readonly noValue?: string;
+  readonly color?: { readonly mode: string };
+  readonly thresholds?: {
+    readonly mode: 'absolute';
+    readonly steps: readonly { readonly color: string; readonly value: number | null }[];
+  };
+  readonly custom?: {
+    readonly fillOpacity?: number;
+    readonly stacking?: { readonly mode: 'normal' | 'none'; readonly group: string };
+    readonly [more: string]: unknown;
+  };
+}
+
+/** What holds for one column of a table. */
+interface Override {
+  readonly matcher: { readonly id: 'byName'; readonly options: string };
+  readonly properties: readonly { readonly id: string; readonly value: unknown }[];
+}
+
+interface Transformation {
+  readonly id: 'merge' | 'organize' | 'sortBy';
+  readonly options: {
+    readonly renameByName?: Readonly<Record<string, string>>;
+    readonly [more: string]: unknown;
+  };
+}
+
 /** Without its place: id and gridPos come from the dashboard. */
 export interface Panel extends Omit<Common, 'width'> {
   readonly type: 'stat' | 'timeseries' | 'table' | 'status-history';
   readonly datasource: typeof DATASOURCE;
   readonly targets: readonly Target[];
-  readonly fieldConfig: { readonly defaults: object; readonly overrides: readonly object[] };
+  readonly fieldConfig: { readonly defaults: Defaults; readonly overrides: readonly Override[] };
   readonly options: object;
-  readonly transformations?: readonly object[];
+  readonly transformations?: readonly Transformation[];
   readonly maxDataPoints?: number;
 }
 
@@ -68,7 +100,7 @@ function target({ expr, legend }: Query, index: number, asTable: boolean): Targe
 }
 
 function field({ unit = 'short', decimals, thresholds }: Field) {
-  const steps = [{ color: 'green', value: null as number | null }];
+  const steps: { color: string; value: number | null }[] = [{ color: 'green', value: null }];
   if (thresholds !== undefined) {
     steps.push({ color: 'orange', value: thresholds.warning });
     if (thresholds.critical !== undefined) steps.push({ color: 'red', value: thresholds.critical });
@@ -78,7 +110,7 @@ function field({ unit = 'short', decimals, thresholds }: Field) {
     ...(decimals === undefined ? {} : { decimals }),
     noValue: '–',
     thresholds: { mode: 'absolute', steps },
-  };
+  } as const;
 }
 
 /** One number, coloured by its thresholds, over how it came about. */
@@ -223,15 +255,15 @@ export function table(
       { id: 'sortBy', options: { fields: {}, sort: [{ field: first.title, desc: true }] } },
     ],
   };
-  return { panel, width, height: 9 };
+  return { panel, width, height: 8 };
 }
 
-function link(name: string, url: string) {
+function link(name: string, url: string): Override {
   const links = [{ title: 'Look closer', url, targetBlank: false }];
   return { matcher: { id: 'byName', options: name }, properties: [{ id: 'links', value: links }] };
 }
 
-function measured({ title, ...rest }: Measure, isFirst: boolean) {
+function measured({ title, ...rest }: Measure, isFirst: boolean): Override {
   const { unit, decimals, thresholds } = field(rest);
   const gauge = { type: 'gauge', mode: 'basic', valueDisplayMode: 'text' };
   return {
@@ -240,6 +272,8 @@ function measured({ title, ...rest }: Measure, isFirst: boolean) {
       { id: 'unit', value: unit },
       ...(decimals === undefined ? [] : [{ id: 'decimals', value: decimals }]),
       { id: 'thresholds', value: thresholds },
+      // One query knows the row and the other does not.
+      { id: 'noValue', value: '0' },
       ...(isFirst
         ? [
             { id: 'custom.cellOptions', value: gauge },

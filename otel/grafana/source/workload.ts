@@ -55,8 +55,8 @@ export const workload = dashboard({
           expr: `sum(${active(AS_CLIENT, OPEN)}) or vector(0)`,
         }),
         stat({
-          title: 'Growth, as client',
-          description: 'Of what it holds, in an hour, as in the last 30 minutes.',
+          title: 'Growth in 1 h, as client',
+          description: 'Of what it holds, if it goes on as in the last 30 minutes.',
           width: 4,
           expr: `${growth(`sum(${active(AS_CLIENT, OPEN)})`)} or vector(0)`,
         }),
