@@ -59,6 +59,6 @@ t.test('values are written as Grafana writes them', async (t) => {
   t.equal(formatted(480, 'short', 0), '480');
   t.equal(formatted(1.5, 'cps'), '1.50 c/s');
   t.equal(formatted(0.012, 's'), '12 ms');
-  t.equal(formatted(5400, 's'), '1.50 hour');
+  t.equal(formatted(5400, 's'), '1.50 hours');
   t.equal(formatted(0, 's'), '0 s');
 });

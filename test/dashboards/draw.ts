@@ -1,6 +1,6 @@
 /**
  * Draws the dashboards from a real Prometheus, where there is no Grafana at hand: on a page for each,
- * `/cluster.json?var-namespace=…&minutes=…`. Its one argument is where Prometheus is.
+ * `/workload.json?var-app=…&minutes=…`. Its one argument is where Prometheus is.
  */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';

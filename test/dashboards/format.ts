@@ -2,9 +2,9 @@
 
 const THOUSANDS = ['', ' K', ' Mil', ' Bil'];
 const DURATIONS = [
-  ['day', 86_400],
-  ['hour', 3600],
-  ['min', 60],
+  ['days', 86_400],
+  ['hours', 3600],
+  ['mins', 60],
   ['s', 1],
   ['ms', 0.001],
 ] as const;

@@ -10,6 +10,9 @@ const COLORS = [
   '#705da0',
   '#37872d',
   '#fade2a',
+  '#56a64b',
+  '#ffb357',
+  '#c0d8ff',
 ];
 const NAMED = { green: '#73bf69', orange: '#ff9830', red: '#f2495c' };
 const GRID = { stroke: '#2c3235', width: 1 };
@@ -25,7 +28,7 @@ function scaled(value, unit) {
     : String(+value.toPrecision(3));
 }
 
-/** Each line on top of those before it; drawn from the topmost, so that no fill hides a line. */
+/** Each line on top of those before it. */
 function stack(lines) {
   const sums = lines[0]?.values.map(() => 0) ?? [];
   return lines.map(({ name, values }) => ({
@@ -80,6 +83,8 @@ function draw(box) {
               values: (_plot, ticks) => ticks.map((tick) => scaled(tick, unit)),
             },
           ],
+      // Between a line and the one below it.
+      bands: stacked ? shown.slice(1).map((_line, at) => ({ series: [at + 1, at + 2] })) : [],
       scales: {
         y: {
           range: (_plot, low, high) =>

@@ -1,6 +1,6 @@
 import { CLIENT_COLUMNS, NODE_URL, SERVER_COLUMNS } from './columns.ts';
 import { dashboard } from './dashboard.ts';
-import { graph, heat, stat, table } from './panel.ts';
+import { graph, heat, stat } from './over-time.ts';
 import {
   CLIENT,
   NAMED,
@@ -12,6 +12,7 @@ import {
   sumBy,
   workloads,
 } from './promql.ts';
+import { table } from './table.ts';
 
 /** Counted once, whatever number of tables a connection stands in. */
 const ONCE = 'primary="true"';

@@ -1,7 +1,7 @@
 import { DATASOURCE, type Panel, type Placed } from './panel.ts';
 
 /** A question and the panels that answer it, in rows from left to right. */
-export interface Section {
+interface Section {
   readonly title: string;
   readonly panels: readonly Placed[];
 }
@@ -33,7 +33,7 @@ interface Place {
   };
 }
 
-export interface Row extends Place {
+interface Row extends Place {
   readonly type: 'row';
   readonly title: string;
   readonly collapsed: false;

@@ -1,6 +1,6 @@
 import { cluster } from './cluster.ts';
 import type { Dashboard } from './dashboard.ts';
-import { khan } from './khan.ts';
+import { health } from './health.ts';
 import { node } from './node.ts';
 import { workload } from './workload.ts';
 
@@ -9,5 +9,5 @@ export const DASHBOARDS: Readonly<Record<string, Dashboard>> = {
   'cluster.json': cluster,
   'workload.json': workload,
   'node.json': node,
-  'khan.json': khan,
+  'health.json': health,
 };

@@ -1,7 +1,8 @@
 import { CLIENT_COLUMNS, SERVER_COLUMNS } from './columns.ts';
 import { dashboard } from './dashboard.ts';
-import { graph, heat, stat, table } from './panel.ts';
+import { graph, heat, stat } from './over-time.ts';
 import { CLIENT, NAMED, SERVER, growth, ofTop, sumBy, workloads } from './promql.ts';
+import { table } from './table.ts';
 
 const NODE = 'node="$node"';
 const entries = `max(khan_conntrack_entries{${NODE}})`;
@@ -49,6 +50,7 @@ export const node = dashboard({
             'If it goes on as in the last 30 minutes. Nothing is shown where it does not grow.',
           width: 4,
           unit: 's',
+          thresholds: { warning: 86_400, critical: 4 * 3600 },
           expr: `(${limit} - ${entries}) / (${pressure} > 0)`,
         }),
         stat({

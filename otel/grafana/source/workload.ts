@@ -1,7 +1,8 @@
 import { CLIENT_COLUMNS, SERVER_COLUMNS } from './columns.ts';
 import { dashboard } from './dashboard.ts';
-import { graph, heat, stat, table } from './panel.ts';
+import { graph, heat, stat } from './over-time.ts';
 import { CLIENT, OPEN, SERVER, UNANSWERED, growth, ofTop, sumBy, workloads } from './promql.ts';
+import { table } from './table.ts';
 
 const AS_CLIENT = 'primary="true", src_ns="$namespace", src_app="$app"';
 const AS_SERVER = 'primary="true", dst_ns="$namespace", dst_app="$app"';

@@ -1,12 +1,12 @@
 import { dashboard } from './dashboard.ts';
-import { graph, stat } from './panel.ts';
+import { graph, stat } from './over-time.ts';
 
 const perSecond = (vector: string) => `rate(${vector}[$__rate_interval])`;
 const p99 = (histogram: string, ...by: readonly string[]) =>
   `histogram_quantile(0.99, sum by (${['le', ...by].join(', ')}) (${perSecond(`${histogram}_bucket`)}))`;
 const each = (metric: string) => ({ expr: metric, legend: '{{instance}}' });
 
-export const khan = dashboard({
+export const health = dashboard({
   uid: 'khan-health',
   title: 'khan / Health',
   description: 'Does khan itself do its work? Its own series know the instance of their scrape.',
