@@ -93,7 +93,9 @@ async function drawTable(panel: Panel, { api, variables }: Context): Promise<str
   const organize = panel.transformations?.find(({ id }) => id === 'organize');
   const renamed = Object.entries(organize?.options.renameByName ?? {});
   const columns = renamed.filter(([name]) => !name.startsWith('Value'));
-  const measures = renamed.filter(([name]) => name.startsWith('Value')).map(([, title]) => title);
+  const measures = [
+    ...new Set(renamed.filter(([name]) => name.startsWith('Value')).map(([, title]) => title)),
+  ];
   const keyOf = ({ labels }: Series) => JSON.stringify(columns.map(([label]) => labels[label]));
   const rows = new Map<string, { readonly series: Series; readonly values: number[] }>();
   answers.forEach((series, at) => {

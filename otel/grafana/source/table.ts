@@ -23,9 +23,11 @@ export function table(
   if (first === undefined) throw new RangeError(`Cannot make the table ${title}: no measure`);
   const renameByName: Record<string, string> = {};
   for (const { label, title: name } of columns) renameByName[label] = name;
-  // Grafana numbers the values only where there are several queries.
-  if (measures.length === 1) renameByName['Value'] = first.title;
-  else measures.forEach((each, at) => (renameByName[`Value #${REF_IDS[at]}`] = each.title));
+  // Grafana numbers the values only where several queries have an answer; the first one's rows are
+  // those of the others too, so where one alone has an answer it is the first.
+  renameByName['Value'] = first.title;
+  if (measures.length > 1)
+    measures.forEach((each, at) => (renameByName[`Value #${REF_IDS[at]}`] = each.title));
   const panel: Panel = {
     type: 'table',
     title,
