@@ -49,6 +49,7 @@ export const cluster = dashboard({
         }),
         stat({
           title: 'Growth in 1 h',
+          mayBeNegative: true,
           description: 'Of open connections, if it goes on as in the last 30 minutes.',
           width: 4,
           expr: growth(`sum(${active(OPEN)})`),
@@ -155,6 +156,7 @@ export const cluster = dashboard({
         }),
         table({
           title: 'Unknown clients, by address',
+          height: 6,
           description: 'Addresses that no pod, service, node or named network owns.',
           width: 8,
           columns: [{ label: 'src_ip', title: 'Address' }],
@@ -169,6 +171,7 @@ export const cluster = dashboard({
         }),
         table({
           title: 'Servers that do not answer',
+          height: 6,
           description:
             'TCP in SYN_SENT, or UDP without a reply: a dead host, a policy, a firewall.',
           width: 16,

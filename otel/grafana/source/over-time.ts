@@ -3,8 +3,10 @@ import { DATASOURCE, field, target } from './panel.ts';
 import type { Common, Field, Panel, Placed, Query } from './panel.ts';
 
 /** One number, coloured by its thresholds, over how it came about. */
-export function stat(options: Common & Field & { readonly expr: string }): Placed {
-  const { title, description, width, expr, ...rest } = options;
+export function stat(
+  options: Common & Field & { readonly expr: string; readonly mayBeNegative?: boolean },
+): Placed {
+  const { title, description, width, expr, mayBeNegative = false, ...rest } = options;
   const panel: Panel = {
     type: 'stat',
     title,
@@ -12,7 +14,11 @@ export function stat(options: Common & Field & { readonly expr: string }): Place
     datasource: DATASOURCE,
     targets: [target({ expr, legend: title }, 0, false)],
     fieldConfig: {
-      defaults: { ...field(rest), color: { mode: 'thresholds' } },
+      defaults: {
+        ...field(rest),
+        ...(mayBeNegative ? {} : { min: 0 }),
+        color: { mode: 'thresholds' },
+      },
       overrides: [],
     },
     options: {

@@ -16,9 +16,13 @@ interface Measure extends Field {
 
 /** What is most by its first measure; a row is one set of the columns' labels. */
 export function table(
-  options: Common & { readonly columns: readonly Column[]; readonly measures: readonly Measure[] },
+  options: Common & {
+    readonly columns: readonly Column[];
+    readonly measures: readonly Measure[];
+    readonly height?: number;
+  },
 ): Placed {
-  const { title, description, width, columns, measures } = options;
+  const { title, description, width, height = 8, columns, measures } = options;
   const [first] = measures;
   if (first === undefined) throw new RangeError(`Cannot make the table ${title}: no measure`);
   const renameByName: Record<string, string> = {};
@@ -55,7 +59,7 @@ export function table(
       { id: 'sortBy', options: { fields: {}, sort: [{ field: first.title, desc: true }] } },
     ],
   };
-  return { panel, width, height: 8 };
+  return { panel, width, height };
 }
 
 function link(name: string, url: string): Override {
