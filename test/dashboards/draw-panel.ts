@@ -46,13 +46,13 @@ function plot(series: readonly (Series & { readonly name: string })[], options: 
 }
 
 async function drawStat(panel: Panel, context: Context): Promise<string> {
-  const { unit = 'short', decimals, min, thresholds }: Defaults = panel.fieldConfig.defaults;
+  const { unit = 'short', decimals, thresholds }: Defaults = panel.fieldConfig.defaults;
   const series = await overTime(panel, context);
   const last = series[0]?.points.at(-1)?.[1];
   const passed = thresholds?.steps.filter(({ value }) => value === null || (last ?? 0) >= value);
   const color = passed?.at(-1)?.color ?? 'green';
   const text = last === undefined ? '–' : formatted(last, unit, decimals);
-  return `<div class="stat ${color}">${text}</div>${plot(series, { kind: 'spark', color, min })}`;
+  return `<div class="stat ${color}">${text}</div>${plot(series, { kind: 'spark', color })}`;
 }
 
 async function drawGraph(panel: Panel, context: Context): Promise<string> {

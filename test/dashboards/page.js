@@ -38,7 +38,7 @@ function stack(lines) {
 }
 
 function draw(box) {
-  const { kind, times, lines, unit, stacked, fill = 8, color, min } = JSON.parse(box.dataset.plot);
+  const { kind, times, lines, unit, stacked, fill = 8, color } = JSON.parse(box.dataset.plot);
   if (times.length === 0) return;
   const isSpark = kind === 'spark';
   const colored = lines.map((line, at) => ({
@@ -87,10 +87,7 @@ function draw(box) {
       bands: stacked ? shown.slice(1).map((_line, at) => ({ series: [at + 1, at + 2] })) : [],
       scales: {
         y: {
-          range: (_plot, low, high) =>
-            isSpark && min === undefined && low !== high
-              ? [low, high]
-              : [Math.min(0, low), high > 0 ? high * 1.08 : 1],
+          range: (_plot, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : 1],
         },
       },
       series: [

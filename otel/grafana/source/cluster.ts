@@ -49,7 +49,6 @@ export const cluster = dashboard({
         }),
         stat({
           title: 'Growth in 1 h',
-          mayBeNegative: true,
           description: 'Of open connections, if it goes on as in the last 30 minutes.',
           width: 4,
           expr: growth(`sum(${active(OPEN)})`),

@@ -3,10 +3,8 @@ import { DATASOURCE, field, target } from './panel.ts';
 import type { Common, Field, Panel, Placed, Query } from './panel.ts';
 
 /** One number, coloured by its thresholds, over how it came about. */
-export function stat(
-  options: Common & Field & { readonly expr: string; readonly mayBeNegative?: boolean },
-): Placed {
-  const { title, description, width, expr, mayBeNegative = false, ...rest } = options;
+export function stat(options: Common & Field & { readonly expr: string }): Placed {
+  const { title, description, width, expr, ...rest } = options;
   const panel: Panel = {
     type: 'stat',
     title,
@@ -16,7 +14,8 @@ export function stat(
     fieldConfig: {
       defaults: {
         ...field(rest),
-        ...(mayBeNegative ? {} : { min: 0 }),
+        // Else the line begins at its lowest value, and a number that hardly moves seems to fall to 0.
+        min: 0,
         color: { mode: 'thresholds' },
       },
       overrides: [],

@@ -57,7 +57,6 @@ export const workload = dashboard({
         }),
         stat({
           title: 'Growth in 1 h, as client',
-          mayBeNegative: true,
           description: 'Of what it holds, if it goes on as in the last 30 minutes.',
           width: 4,
           expr: `${growth(`sum(${active(AS_CLIENT, OPEN)})`)} or vector(0)`,
