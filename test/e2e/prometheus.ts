@@ -18,12 +18,16 @@ interface Answer {
   };
 }
 
-/** A real Prometheus that takes remote writes, on loopback until the test ends. */
-export async function startPrometheus(t: Test): Promise<{
+/** A real Prometheus that takes remote writes, and scrapes what its configuration says, on loopback until the test ends. */
+export async function startPrometheus(
+  t: Test,
+  configuration: object = {},
+): Promise<{
   readonly url: string;
   readonly query: (expression: string) => Promise<readonly Sample[]>;
 }> {
-  const folder = t.testdir({ 'prometheus.yaml': '{}' });
+  // JSON is YAML.
+  const folder = t.testdir({ 'prometheus.yaml': JSON.stringify(configuration) });
   const address = `127.0.0.1:${await freePort(0)}`;
   const log = process.env['KHAN_E2E_LOG'] === undefined ? 'ignore' : 'inherit';
   const argv = [

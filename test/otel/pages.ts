@@ -20,6 +20,11 @@ const env = {
 
 /** What a real agent and a real controller show, with connections in the table and names for them. */
 export async function pagesOf(t: Test): Promise<readonly Sample[]> {
+  return samplesOf(await urlsOf(t));
+}
+
+/** Of the programs behind {@link pagesOf}, which run until the test ends. */
+export async function urlsOf(t: Test): Promise<readonly string[]> {
   const namespace = await TrackedNamespace.create(t, [CLIENT, SERVER]);
   const inventory = join(t.testdir({ 'inventory.yaml': INVENTORY }), 'inventory.yaml');
   const argv = [
@@ -37,20 +42,26 @@ export async function pagesOf(t: Test): Promise<readonly Sample[]> {
   const { url: controllerUrl, metricsUrl } = await controller.logged('Controller started');
   const { url } = await startAgent(
     t,
-    ['--netns', namespace.path, '--controller-url', String(controllerUrl)],
+    ['--netns', namespace.path, '--controller-url', String(controllerUrl), '--series-max', '1'],
     { env },
   );
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });
-  let samples: readonly Sample[] = [];
-  const isComplete = async () => {
-    samples = [...(await samplesOf(url)), ...(await samplesOf(String(metricsUrl)))];
-    return samples.some(({ name, value }) => name === 'khan_connection_active' && value === 2);
-  };
-  t.ok(await until(isComplete), 'the pages are there');
-  return samples;
+  const urls = [url, String(metricsUrl)];
+  const shows = async (isThat: (sample: Sample) => boolean) =>
+    (await samplesOf(urls)).some(
+      (sample) => sample.name === 'khan_connection_active' && isThat(sample),
+    );
+  t.ok(await until(async () => shows(({ value }) => value === 2)), 'the pages are there');
+  await namespace.open({ source: CLIENT, destination: SERVER, port: 8081, count: 1 });
+  t.ok(await until(async () => shows(isOverflow)), 'and what is above the limit');
+  return urls;
 }
 
-async function samplesOf(url: string): Promise<readonly Sample[]> {
-  const response = await fetch(`${url}/metrics`);
-  return parsePage(await response.text());
+function isOverflow({ labels }: Sample): boolean {
+  return labels['otel_metric_overflow'] === 'true';
+}
+
+async function samplesOf(urls: readonly string[]): Promise<readonly Sample[]> {
+  const pages = urls.map(async (url) => (await fetch(`${url}/metrics`)).text());
+  return (await Promise.all(pages)).flatMap(parsePage);
 }
