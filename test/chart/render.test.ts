@@ -1,5 +1,7 @@
 /** What the chart renders for each supported installation, without a cluster. */
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { parseAllDocuments } from 'yaml';
 import { requireProgramsOfKubernetes } from '../e2e/kubernetes-programs.ts';
@@ -73,6 +75,19 @@ await requireServers(t, async () => {
     const leak = all.find(({ alert }: any) => alert === 'KhanLeakSuspected');
     t.match(leak.annotations.summary, '{{ $labels.src_ns }}/{{ $labels.src_app }}');
     t.ok(all.some(({ record }: any) => record === 'workload:khan_connection:rate5m'));
+  });
+
+  t.test('the dashboards of otel/grafana are shipped as they are', async (t) => {
+    const objects = objectsOf('--set', 'dashboards.enabled=true');
+    const dashboards = objects.filter(({ kind }) => kind === 'ConfigMap');
+    const folder = join(CHART, '../../../otel/grafana');
+    const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+    t.equal(dashboards.length, files.length);
+    for (const { data, metadata } of dashboards) {
+      const [name = ''] = Object.keys(data);
+      t.equal(data[name].trim(), readFileSync(join(folder, name), 'utf8').trim(), name);
+      t.equal(metadata.labels['grafana_dashboard'], '1');
+    }
   });
 
   for (const [values, complaint] of [
