@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { parse } from 'yaml';
 import { until } from '../demo/until.ts';
 import { Kube } from '../e2e/kube.ts';
 import { requireServers } from '../e2e/require-servers.ts';
@@ -21,7 +22,7 @@ const NAMESPACE = 'khan';
 const NODE = 'node-a';
 const CLIENT = '10.1.0.11';
 const SERVER = '10.1.0.12';
-const SERVICE = `khan-controller.${NAMESPACE}.svc`;
+const HOSTS = `127.0.0.1 localhost khan-controller.${NAMESPACE}.svc\n`;
 const ACCOUNT_FILES = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 await requireServers(t, async () => {
@@ -104,6 +105,23 @@ await requireServers(t, async () => {
     const started = await startContainer(t, controller, image);
     await started.logged('Controller started');
 
+    const hook = parse(await helm(t, 'get', 'hooks', 'khan'));
+    const [program, ...argv] = hook.spec.containers[0].command;
+    t.equal(program, 'node');
+    const check = await startContainer(
+      t,
+      {
+        args: [],
+        env: {},
+        user: hook.spec.securityContext.runAsUser,
+        capabilities: [],
+        files: {},
+        hosts: HOSTS,
+      },
+      { folder: image.folder, entrypoint: [process.execPath, ...argv] },
+    );
+    t.strictSame(await once(check.process, 'exit'), [0, null], 'helm test passes');
+
     const daemonSet = await kube.api('GET', `${apps}/daemonsets/khan-agent`);
     const agentPod = await kube.create(`/api/v1/namespaces/${NAMESPACE}/pods`, {
       metadata: { name: 'khan-agent-x' },
@@ -153,7 +171,7 @@ function containerOf({ spec }: any, { env, files }: Pick<Container, 'env' | 'fil
     user: securityContext.runAsUser ?? pod.securityContext.runAsUser,
     capabilities: securityContext.capabilities.add ?? [],
     files,
-    hosts: `127.0.0.1 localhost ${SERVICE}\n`,
+    hosts: HOSTS,
   };
 }
 

@@ -378,6 +378,51 @@ spec:
   issuerRef:
     kind: ClusterIssuer
     name: internal
+---
+# Source: khan/templates/test.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: khan-test
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: test
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  nodeSelector: { kubernetes.io/os: linux }
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile: { type: RuntimeDefault }
+  containers:
+    - name: test
+      image: khan:0.1.0
+      imagePullPolicy: IfNotPresent
+      # A ready controller answers whoever has no token with 401.
+      command:
+        - node
+        - --input-type=module
+        - --eval
+        - |
+          const url = 'https://khan-controller.khan.svc:8443/v1/resolve';
+          process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+          const { status } = await fetch(url, { method: 'POST', body: '{}' });
+          console.log(\`\${url}: \${status}\`);
+          process.exitCode = status === 401 ? 0 : 1;
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        seccompProfile: { type: RuntimeDefault }
+        capabilities: { drop: [ALL] }
 
 `
 
@@ -675,6 +720,51 @@ spec:
             requests:
               cpu: 100m
               memory: 256Mi
+---
+# Source: khan/templates/test.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: khan-test
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: test
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  nodeSelector: { kubernetes.io/os: linux }
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile: { type: RuntimeDefault }
+  containers:
+    - name: test
+      image: khan:0.1.0
+      imagePullPolicy: IfNotPresent
+      # A ready controller answers whoever has no token with 401.
+      command:
+        - node
+        - --input-type=module
+        - --eval
+        - |
+          const url = 'http://khan-controller.khan.svc:8080/v1/resolve';
+          process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+          const { status } = await fetch(url, { method: 'POST', body: '{}' });
+          console.log(\`\${url}: \${status}\`);
+          process.exitCode = status === 401 ? 0 : 1;
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        seccompProfile: { type: RuntimeDefault }
+        capabilities: { drop: [ALL] }
 
 `
 
@@ -1050,6 +1140,51 @@ spec:
       volumes:
         - name: tls
           secret: { secretName: khan-controller-tls, defaultMode: 0440 }
+---
+# Source: khan/templates/test.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: khan-test
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: test
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  nodeSelector: { kubernetes.io/os: linux }
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile: { type: RuntimeDefault }
+  containers:
+    - name: test
+      image: khan:0.1.0
+      imagePullPolicy: IfNotPresent
+      # A ready controller answers whoever has no token with 401.
+      command:
+        - node
+        - --input-type=module
+        - --eval
+        - |
+          const url = 'https://khan-controller.khan.svc:8443/v1/resolve';
+          process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+          const { status } = await fetch(url, { method: 'POST', body: '{}' });
+          console.log(\`\${url}: \${status}\`);
+          process.exitCode = status === 401 ? 0 : 1;
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        seccompProfile: { type: RuntimeDefault }
+        capabilities: { drop: [ALL] }
 
 `
 
@@ -1410,6 +1545,53 @@ spec:
       volumes:
         - name: tls
           secret: { secretName: khan-tls, defaultMode: 0440 }
+---
+# Source: khan/templates/test.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: khan-test
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: test
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  nodeSelector: { kubernetes.io/os: linux }
+  imagePullSecrets:
+    - name: pull
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile: { type: RuntimeDefault }
+  containers:
+    - name: test
+      image: registry.example/team/khan:1.2.3
+      imagePullPolicy: IfNotPresent
+      # A ready controller answers whoever has no token with 401.
+      command:
+        - node
+        - --input-type=module
+        - --eval
+        - |
+          const url = 'https://khan-controller.khan.svc:8443/v1/resolve';
+          process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+          const { status } = await fetch(url, { method: 'POST', body: '{}' });
+          console.log(\`\${url}: \${status}\`);
+          process.exitCode = status === 401 ? 0 : 1;
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        seccompProfile: { type: RuntimeDefault }
+        capabilities: { drop: [ALL] }
 
 `
 
@@ -1831,6 +2013,51 @@ spec:
           secret: { secretName: khan-controller-tls, defaultMode: 0440 }
         - name: networks
           configMap: { name: khan-controller }
+---
+# Source: khan/templates/test.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: khan-test
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: test
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  nodeSelector: { kubernetes.io/os: linux }
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile: { type: RuntimeDefault }
+  containers:
+    - name: test
+      image: khan:0.1.0
+      imagePullPolicy: IfNotPresent
+      # A ready controller answers whoever has no token with 401.
+      command:
+        - node
+        - --input-type=module
+        - --eval
+        - |
+          const url = 'https://khan-controller.khan.svc:8443/v1/resolve';
+          process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+          const { status } = await fetch(url, { method: 'POST', body: '{}' });
+          console.log(\`\${url}: \${status}\`);
+          process.exitCode = status === 401 ? 0 : 1;
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        seccompProfile: { type: RuntimeDefault }
+        capabilities: { drop: [ALL] }
 
 `
 
@@ -2513,5 +2740,51 @@ spec:
         for: 15m
         labels:
           severity: warning
+---
+# Source: khan/templates/test.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: khan-test
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: test
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+    team: platform
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  nodeSelector: { kubernetes.io/os: linux }
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile: { type: RuntimeDefault }
+  containers:
+    - name: test
+      image: khan:0.1.0
+      imagePullPolicy: IfNotPresent
+      # A ready controller answers whoever has no token with 401.
+      command:
+        - node
+        - --input-type=module
+        - --eval
+        - |
+          const url = 'https://khan-controller.khan.svc:8443/v1/resolve';
+          process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+          const { status } = await fetch(url, { method: 'POST', body: '{}' });
+          console.log(\`\${url}: \${status}\`);
+          process.exitCode = status === 401 ? 0 : 1;
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        seccompProfile: { type: RuntimeDefault }
+        capabilities: { drop: [ALL] }
 
 `
