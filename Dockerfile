@@ -1,11 +1,15 @@
 # Both programs: `docker run IMAGE agent …`, `docker run IMAGE controller …`. The agent needs UID 0 and
 # CAP_NET_ADMIN (docs/operations.md); nothing else needs anything.
-FROM node:24.21.0-bookworm-slim AS build
+# It is made on the machine that builds, for whichever architecture: only koffi's binary differs.
+FROM --platform=$BUILDPLATFORM node:24.21.0-bookworm-slim AS build
+ARG TARGETARCH
 WORKDIR /khan
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY . .
-RUN npm run build && node deploy/image/stage.ts /app
+# What Docker calls amd64 is x64 to npm.
+RUN npm run build \
+ && npm_config_cpu="$(echo "$TARGETARCH" | sed s/amd64/x64/)" node deploy/image/stage.ts /app
 
 FROM node:24.21.0-bookworm-slim
 ARG VERSION=0.1.0
