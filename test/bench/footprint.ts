@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,7 @@ const READY_MS_MAX = 30_000;
 const CHECK_MS = 2;
 /** Cycles that an agent has behind it when its memory is read. */
 const CYCLES = 15;
-const POLL_MS = 1000;
+const POLL_MS = 500;
 /** Pages that it then writes. */
 const SCRAPES = 3;
 /** An API server of a small cluster: what is asked here is what the program takes by itself. */
@@ -30,7 +30,7 @@ export interface FootprintSize {
 interface FootprintResult {
   readonly scenario: string;
   readonly program: string;
-  /** As the image has it, or from source. */
+  /** The image's folder, with and without the image's settings of V8, or the source. */
   readonly from: string;
   /** In the table; none for a program that is idle. */
   readonly entries?: number;
@@ -78,33 +78,44 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
     ]);
   const controller = ['controller', '--kubeconfig', kubeconfig, '--tls', 'off', '--auth', 'none'];
   const programs = [
-    { program: 'agent', argv: agent(idle.path), pages: '--listen' },
-    { program: 'agent', argv: agent(loaded.path), pages: '--listen', entries, edges },
+    { program: 'agent', argv: agent(idle.path), pages: '--listen', table: {} },
+    { program: 'agent', argv: agent(loaded.path), pages: '--listen', table: { entries, edges } },
     {
       program: 'controller',
       argv: [...controller, '--listen', '127.0.0.1:0'],
       pages: '--metrics-listen',
+      table: {},
     },
   ];
+  const dist = join(staged, 'dist/cli.js');
   const ways = [
-    { from: 'shipped', cli: join(staged, 'dist/cli.js') },
-    { from: 'source', cli: join(REPOSITORY, 'src/cli.ts') },
+    { from: 'shipped', node: [...(await imageFlags()), dist] },
+    { from: 'shipped, V8 as it is', node: [dist] },
+    { from: 'source', node: [join(REPOSITORY, 'src/cli.ts')] },
   ];
   const measured = programs.flatMap((program) =>
     ways.map((way) => ({ ...program, ...way, samples: new Array<Sample>() })),
   );
   for (let round = 0; round < size.rounds; round++) {
-    for (const { cli, argv, pages, samples } of measured) {
-      samples.push(await takeSample([cli, ...argv], pages));
+    for (const { node, argv, pages, samples } of measured) {
+      samples.push(await takeSample([...node, ...argv], pages));
     }
   }
-  return measured.map(({ program, from, samples, argv: _, pages: __, cli: ___, ...table }) => ({
+  return measured.map(({ program, from, table, samples }) => ({
     scenario: 'footprint',
     program,
     from,
     ...table,
     ...medians(samples),
   }));
+}
+
+/** What the Dockerfile's ENTRYPOINT sets for Node. */
+async function imageFlags(): Promise<readonly string[]> {
+  const dockerfile = await readFile(join(REPOSITORY, 'Dockerfile'), 'utf8');
+  const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]';
+  const argv: readonly string[] = JSON.parse(entrypoint);
+  return argv.filter((argument) => argument.startsWith('--'));
 }
 
 async function takeSample(argv: readonly string[], pages: string): Promise<Sample> {
