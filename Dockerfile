@@ -24,6 +24,6 @@ RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /us
 COPY --from=build /app /app
 ENV NODE_ENV=production
 USER 65532:65532
-# Young objects in 1 MB in the place of 16 for each thread: docs/performance.md has what that saves.
+# V8's semi-spaces stay at 1 MB: docs/performance.md has what that saves.
 ENTRYPOINT ["node", "--max-semi-space-size=1", "/app/dist/cli.js"]
 CMD ["--help"]
