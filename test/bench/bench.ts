@@ -2,6 +2,7 @@ import { Failure } from '../../src/runtime/failure.ts';
 import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
+import { benchFootprint } from './footprint.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
 
@@ -10,19 +11,21 @@ import { benchPage } from './page.ts';
 const SCENARIOS = {
   controller: benchController,
   cycle: benchCycle,
+  footprint: benchFootprint,
   otlp: benchOtlp,
   page: benchPage,
 };
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'otlp', 'page'],
+    choices: ['controller', 'cycle', 'footprint', 'otlp', 'page'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
-      'stock exporter and prom-client',
+      'stock exporter and prom-client; footprint: memory and start-up time of both programs, as ' +
+      'shipped and from source',
   }),
   entries: integer({
     default: 262_144,

@@ -1,12 +1,12 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool, request } from 'undici';
 import { watchEvents } from '../../src/cluster/watch-events.ts';
 import { freePort } from '../../src/demo/khan-process.ts';
+import { kubeconfigFor, memoryOf, startProgram, statusOf } from './program.ts';
 
 /** What an agent of a busy node asks for. */
 const ADDRESSES = 1500;
@@ -53,7 +53,7 @@ export async function benchController({
   rounds,
 }: ControllerSize): Promise<ControllerResult[]> {
   await using resources = new AsyncDisposableStack();
-  const api = start(
+  const api = startProgram(
     [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(pods)],
     resources,
   );
@@ -105,37 +105,10 @@ export async function benchController({
   ];
 }
 
-function start(argv: readonly string[], resources: AsyncDisposableStack): ChildProcess {
-  const child = spawn(
-    process.execPath,
-    ['--import', join(SOURCE, 'demo/end-with-parent.ts'), ...argv],
-    {
-      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    },
-  );
-  resources.defer(async () => {
-    const ended = once(child, 'exit');
-    if (child.exitCode === null && child.kill('SIGKILL')) await ended;
-  });
-  return child;
-}
-
 async function startController(server: string, resources: AsyncDisposableStack) {
-  const folder = await mkdtemp(join(tmpdir(), 'khan-bench-'));
-  resources.defer(() => rm(folder, { recursive: true }));
-  const kubeconfig = join(folder, 'kubeconfig.json');
-  const name = 'bench';
-  await writeFile(
-    kubeconfig,
-    JSON.stringify({
-      'current-context': name,
-      contexts: [{ name, context: { cluster: name, user: name } }],
-      clusters: [{ name, cluster: { server, 'insecure-skip-tls-verify': true } }],
-      users: [{ name, user: { token: 'bench' } }],
-    }),
-  );
+  const kubeconfig = await kubeconfigFor(server, resources);
   const [listen, pages] = [`127.0.0.1:${await freePort(0)}`, `127.0.0.1:${await freePort(0)}`];
-  const controller = start(
+  const controller = startProgram(
     ['--import', join(import.meta.dirname, 'report-block.ts'), join(SOURCE, 'cli.ts'), 'controller']
       .concat(['--kubeconfig', kubeconfig, '--service-accounts', 'khan/khan-agent', '--tls', 'off'])
       .concat(['--listen', listen, '--metrics-listen', pages, '--log-level', 'error']),
@@ -149,14 +122,6 @@ async function readPods(server: string, pods: number): Promise<void> {
   const { body } = await request(`${server}/api/v1/pods?watch=true`);
   let read = 0;
   for await (const _ of watchEvents(body)) if (++read === pods) break;
-}
-
-/** Of /readyz; undefined while nobody listens. */
-async function statusOf(pages: string): Promise<number | undefined> {
-  return fetch(`${pages}/readyz`).then(
-    ({ status }) => status,
-    () => undefined,
-  );
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
@@ -229,13 +194,6 @@ async function cpuSecondsOf({ pid }: ChildProcess): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-async function memoryOf({ pid }: ChildProcess) {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const megabytes = (name: string) =>
-    rounded((Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6);
-  return { rss_peak_mb: megabytes('VmHWM'), rss_mb: megabytes('VmRSS') };
 }
 
 function nodeOf(round: number): string {

@@ -1,0 +1,160 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runCommand } from '../../src/demo/command.ts';
+import { freePort } from '../../src/demo/khan-process.ts';
+import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import { kubeconfigFor, memoryOf, startProgram, statusOf } from './program.ts';
+
+const REPOSITORY = join(import.meta.dirname, '../..');
+const READY_MS_MAX = 30_000;
+const CHECK_MS = 2;
+/** Cycles that an agent has behind it when its memory is read. */
+const CYCLES = 15;
+const POLL_MS = 500;
+/** Pages that it then writes. */
+const SCRAPES = 3;
+/** An API server of a small cluster: what is asked here is what the program takes by itself. */
+const PODS = 300;
+
+export interface FootprintSize {
+  readonly entries: number;
+  readonly edges: number;
+  readonly rounds: number;
+}
+
+/** One line of the result, medians over the rounds. */
+interface FootprintResult {
+  readonly scenario: string;
+  readonly program: string;
+  /** The image's folder, with and without the image's settings of V8, or the source. */
+  readonly from: string;
+  /** In the table; none for a program that is idle. */
+  readonly entries?: number;
+  readonly edges?: number;
+  /** From exec to the first answer that it is ready; an agent has published a snapshot then. */
+  readonly ready_ms: number;
+  /** After a number of cycles, before anybody has asked for a page. */
+  readonly rss_mb: number;
+  /** After a few pages. */
+  readonly rss_scraped_mb: number;
+  readonly rss_peak_mb: number;
+}
+
+type Sample = Pick<FootprintResult, 'ready_ms' | 'rss_mb' | 'rss_scraped_mb' | 'rss_peak_mb'>;
+
+/** Start-up time and memory of both programs as shipped, beside running from source. */
+export async function benchFootprint(size: FootprintSize): Promise<FootprintResult[]> {
+  await using resources = new AsyncDisposableStack();
+  const staged = await mkdtemp(join(tmpdir(), 'khan-bench-'));
+  resources.defer(() => rm(staged, { recursive: true }));
+  const run = (program: string, argv: readonly string[]) =>
+    execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
+  run('npm', ['run', '-s', 'build']);
+  run(process.execPath, ['deploy/image/stage.ts', staged]);
+
+  const idle = resources.use(await NetworkNamespace.create('idle'));
+  const loaded = resources.use(await NetworkNamespace.create('loaded'));
+  const { entries, edges } = size;
+  await runCommand(
+    [process.execPath, join(import.meta.dirname, 'fill-table.ts')]
+      .concat(['--netns', loaded.path])
+      .concat(['--entries', String(entries), '--edges', String(edges)]),
+  );
+  const api = startProgram(
+    [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(PODS)],
+    resources,
+  );
+  const [port] = await once(api.stdout!, 'data');
+  const kubeconfig = await kubeconfigFor(`http://127.0.0.1:${String(port).trim()}`, resources);
+
+  const agent = (netns: string) =>
+    ['agent', '--netns', netns, '--exclude', 'none', '--poll-interval', `${POLL_MS}ms`].concat([
+      '--series-max',
+      String(edges),
+    ]);
+  const controller = ['controller', '--kubeconfig', kubeconfig, '--tls', 'off', '--auth', 'none'];
+  const programs = [
+    { program: 'agent', argv: agent(idle.path), pages: '--listen', table: {} },
+    { program: 'agent', argv: agent(loaded.path), pages: '--listen', table: { entries, edges } },
+    {
+      program: 'controller',
+      argv: [...controller, '--listen', '127.0.0.1:0'],
+      pages: '--metrics-listen',
+      table: {},
+    },
+  ];
+  const dist = join(staged, 'dist/cli.js');
+  const ways = [
+    { from: 'shipped', node: [...(await imageFlags()), dist] },
+    { from: 'shipped, V8 as it is', node: [dist] },
+    { from: 'source', node: [join(REPOSITORY, 'src/cli.ts')] },
+  ];
+  const measured = programs.flatMap((program) =>
+    ways.map((way) => ({ ...program, ...way, samples: new Array<Sample>() })),
+  );
+  for (let round = 0; round < size.rounds; round++) {
+    for (const { node, argv, pages, samples } of measured) {
+      samples.push(await takeSample([...node, ...argv], pages));
+    }
+  }
+  return measured.map(({ program, from, table, samples }) => ({
+    scenario: 'footprint',
+    program,
+    from,
+    ...table,
+    ...medians(samples),
+  }));
+}
+
+/** What the Dockerfile's ENTRYPOINT sets for Node. */
+async function imageFlags(): Promise<readonly string[]> {
+  const dockerfile = await readFile(join(REPOSITORY, 'Dockerfile'), 'utf8');
+  const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]';
+  const argv: readonly string[] = JSON.parse(entrypoint);
+  return argv.filter((argument) => argument.startsWith('--'));
+}
+
+async function takeSample(argv: readonly string[], pages: string): Promise<Sample> {
+  await using resources = new AsyncDisposableStack();
+  const listen = `127.0.0.1:${await freePort(0)}`;
+  const began = performance.now();
+  const program = startProgram([...argv, pages, listen, '--log-level', 'error'], resources);
+  const url = `http://${listen}`;
+  while ((await statusOf(url)) !== 200) {
+    if (performance.now() - began > READY_MS_MAX || program.exitCode !== null)
+      throw new Error('Cannot measure: the program is not ready');
+    await delay(CHECK_MS);
+  }
+  const readyMs = performance.now() - began;
+  await delay(CYCLES * POLL_MS);
+  const { rss_mb } = await memoryOf(program);
+  for (let scrape = 0; scrape < SCRAPES; scrape++) {
+    const response = await fetch(`${url}/metrics`);
+    for await (const _ of response.body!) continue;
+    await delay(POLL_MS);
+  }
+  const scraped = await memoryOf(program);
+  return {
+    ready_ms: readyMs,
+    rss_mb,
+    rss_scraped_mb: scraped.rss_mb,
+    rss_peak_mb: scraped.rss_peak_mb,
+  };
+}
+
+function medians(samples: readonly Sample[]): Sample {
+  const median = (name: keyof Sample) => {
+    const sorted = samples.map((sample) => sample[name]).toSorted((a, b) => a - b);
+    return Math.round(10 * (sorted[sorted.length >> 1] ?? Number.NaN)) / 10;
+  };
+  return {
+    ready_ms: median('ready_ms'),
+    rss_mb: median('rss_mb'),
+    rss_scraped_mb: median('rss_scraped_mb'),
+    rss_peak_mb: median('rss_peak_mb'),
+  };
+}
