@@ -83,6 +83,12 @@ export async function createAgent(
     createdTimestamps: settings['created-timestamps'],
     log,
   });
+  const choice = {
+    groups: settings['attribute-groups'],
+    dropped: settings['drop-attributes'],
+    externalPrefix: settings['external-prefix'],
+  };
+  const describeOverflow = (primary: boolean) => overflowAttributes(nodeName, primary, choice);
   const telemetry = await startTelemetry({
     settings: otel,
     otlpNames: settings['otlp-names'],
@@ -90,17 +96,13 @@ export async function createAgent(
     serviceName: 'khan-agent',
     serviceVersion: version,
     producer,
+    describeOverflow,
     page,
     log,
   });
   setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const { meter } = telemetry;
   const names = namesFrom(settings, { resources: setup, meter, log });
-  const choice = {
-    groups: settings['attribute-groups'],
-    dropped: settings['drop-attributes'],
-    externalPrefix: settings['external-prefix'],
-  };
   const cycle = new Cycle({
     snapshots,
     names,
@@ -110,7 +112,7 @@ export async function createAgent(
       seriesTtlMs: settings['series-ttl'],
       exclude: settings.exclude,
       describe: (edge) => connectionAttributes(edge, nodeName, choice),
-      describeOverflow: (primary) => overflowAttributes(nodeName, primary, choice),
+      describeOverflow,
     }),
     producer,
     metrics: new SelfMetrics(meter),

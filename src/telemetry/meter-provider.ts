@@ -22,6 +22,7 @@ import { diagLogger } from './diag-log.ts';
 import { ATTRIBUTE, SCOPE_NAME } from './names.ts';
 import type { OtelSettings } from './otel-settings.ts';
 import { createOtlpPush, type OtlpPush } from './otlp-reader.ts';
+import type { PushProducerOptions } from './push-producer.ts';
 import type { OtlpNames } from './standard-names.ts';
 
 interface Options {
@@ -31,6 +32,8 @@ interface Options {
   readonly serviceName: string;
   readonly serviceVersion: string;
   readonly producer: ConnectionProducer;
+  /** The attributes of the overflow series, as the ledger has them. */
+  readonly describeOverflow: PushProducerOptions['describeOverflow'];
   /** The Prometheus page's reader is used where `settings` ask for it. */
   readonly page: { readonly reader: MetricReader };
   readonly log: Log;

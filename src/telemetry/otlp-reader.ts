@@ -4,7 +4,6 @@ import {
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
 import type { Meter } from '@opentelemetry/api';
-import { overflowAttributes } from './attributes.ts';
 import type { ConnectionProducer } from './connection-producer.ts';
 import { DeliveryExporter } from './delivery-exporter.ts';
 import type { OtelSettings } from './otel-settings.ts';
@@ -36,18 +35,18 @@ export interface OtlpPushOptions extends Omit<PushProducerOptions, 'isRequestUnd
 export async function createOtlpPush({
   settings: { otlp, exportIntervalMs, exportTimeoutMs },
   producer: connections,
-  nodeName,
+  describeOverflow,
   otlpNames,
 }: {
   readonly settings: OtelSettings;
   readonly producer: ConnectionProducer;
-  readonly nodeName: string;
+  readonly describeOverflow: PushProducerOptions['describeOverflow'];
   readonly otlpNames: OtlpNames;
 }): Promise<OtlpPush> {
   return pushThrough(exporterWithNames(await loadOtlpExporter(otlp), otlpNames), {
     connections,
     isDelta: otlp.temporality === 'delta',
-    describeOverflow: (primary) => overflowAttributes(nodeName, primary),
+    describeOverflow,
     exportIntervalMs,
     exportTimeoutMs,
     batchPointsMax: BATCH_POINTS_MAX,

@@ -8,6 +8,7 @@ import { defaultResource } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { createLog } from '../../src/runtime/log.ts';
 import { choice, integer, readSettings } from '../../src/runtime/settings.ts';
+import { overflowAttributes } from '../../src/telemetry/attributes.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { diagLogger } from '../../src/telemetry/diag-log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
@@ -60,7 +61,14 @@ const log = createLog({ name: 'bench', level: churn > 0 ? 'fatal' : 'warn' });
 diag.setLogger(diagLogger({ log }), { logLevel: DiagLogLevel.WARN });
 const reader =
   exporter === 'khan'
-    ? (await createOtlpPush({ settings: otel, producer, nodeName: 'node-a', otlpNames })).reader
+    ? (
+        await createOtlpPush({
+          settings: otel,
+          producer,
+          describeOverflow: (primary) => overflowAttributes('node-a', primary),
+          otlpNames,
+        })
+      ).reader
     : new PeriodicExportingMetricReader({
         exporter: await loadOtlpExporter(otel.otlp),
         metricProducers: [producer],

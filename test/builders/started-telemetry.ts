@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import { overflowAttributes } from '../../src/telemetry/attributes.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { startTelemetry } from '../../src/telemetry/meter-provider.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
@@ -26,6 +27,7 @@ export async function startedTelemetry(
     serviceName: 'khan-agent',
     serviceVersion: '0.1.0',
     producer,
+    describeOverflow: (primary) => overflowAttributes('node-a', primary),
     page,
     log,
   });
