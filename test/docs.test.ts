@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { agentSettings } from '../src/agent/config.ts';
 import { controllerSettings } from '../src/controller/config.ts';
@@ -39,4 +41,9 @@ t.test('docs/faults.md names tests that exist', async (t) => {
     const sentence = String(groups['sentence']);
     t.ok(file.includes(sentence), sentence);
   }
+});
+
+t.test("the chart's README is what values.yaml says", async (t) => {
+  const script = fileURLToPath(new URL('../deploy/helm/write-readme.ts', import.meta.url));
+  t.doesNotThrow(() => execFileSync(process.execPath, [script, '--check'], { stdio: 'pipe' }));
 });
