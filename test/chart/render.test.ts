@@ -96,6 +96,7 @@ await requireServers(t, async () => {
     ['otlp.endpoint=collector:4317', 'endpoint'],
     ['controller.replicas=0', 'replicas'],
     ['tls.mode=existingSecret', 'tls.existingSecret: missing'],
+    ['podMonitor.enabled=true,serviceMonitor.enabled=true', 'one of them'],
     ['tls.mode=certManager', 'tls.certManager.issuerRef: missing'],
   ] as const) {
     t.test(`${values} is refused`, async (t) => {

@@ -2788,3 +2788,511 @@ spec:
         capabilities: { drop: [ALL] }
 
 `
+
+exports[`test/chart/render.test.ts > TAP > what service-monitor renders is what was reviewed > service-monitor 1`] = `
+---
+# Source: khan/templates/controller.yaml
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: khan-controller
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  podSelector:
+    matchLabels:
+      app.kubernetes.io/name: khan
+      app.kubernetes.io/instance: khan
+      app.kubernetes.io/component: controller
+  policyTypes: [Ingress]
+  ingress:
+    # From everywhere: agents come with the addresses of their nodes, and show a token.
+    - ports:
+        - { port: resolve, protocol: TCP }
+        - { port: metrics, protocol: TCP }
+---
+# Source: khan/templates/controller.yaml
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: khan-controller
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: khan
+      app.kubernetes.io/instance: khan
+      app.kubernetes.io/component: controller
+---
+# Source: khan/templates/agent.yaml
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: khan-agent
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: agent
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+automountServiceAccountToken: false
+---
+# Source: khan/templates/controller.yaml
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: khan-controller
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+---
+# Source: khan/templates/tls.yaml
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/tls
+metadata:
+  name: khan-controller-tls
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+data:
+  ca.crt: …
+  tls.crt: …
+  tls.key: …
+---
+# Source: khan/templates/controller.yaml
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: khan-controller-khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+# All that the controller may do: read who has which address, and ask whose a token is.
+rules:
+  - apiGroups: ['']
+    resources: [pods, services, nodes]
+    verbs: [list, watch]
+  - apiGroups: [discovery.k8s.io]
+    resources: [endpointslices]
+    verbs: [list, watch]
+  - apiGroups: [authentication.k8s.io]
+    resources: [tokenreviews]
+    verbs: [create]
+---
+# Source: khan/templates/controller.yaml
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: khan-controller-khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: khan-controller-khan
+subjects:
+  - kind: ServiceAccount
+    name: khan-controller
+    namespace: khan
+---
+# Source: khan/templates/controller.yaml
+apiVersion: v1
+kind: Service
+metadata:
+  name: khan-controller
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  selector:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+  ports:
+    - { name: resolve, port: 8443, targetPort: resolve }
+---
+# Source: khan/templates/monitoring.yaml
+apiVersion: v1
+kind: Service
+metadata:
+  name: khan-agent-metrics
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: agent
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  clusterIP: None
+  selector:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: agent
+  ports:
+    - { name: metrics, port: 9464, targetPort: metrics }
+---
+# Source: khan/templates/monitoring.yaml
+apiVersion: v1
+kind: Service
+metadata:
+  name: khan-controller-metrics
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  clusterIP: None
+  selector:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+  ports:
+    - { name: metrics, port: 9464, targetPort: metrics }
+---
+# Source: khan/templates/agent.yaml
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: khan-agent
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: agent
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: khan
+      app.kubernetes.io/instance: khan
+      app.kubernetes.io/component: agent
+  updateStrategy:
+    rollingUpdate:
+      maxUnavailable: 10%
+    type: RollingUpdate
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: khan
+        app.kubernetes.io/instance: khan
+        app.kubernetes.io/component: agent
+        app.kubernetes.io/version: "0.1.0"
+        app.kubernetes.io/managed-by: Helm
+        helm.sh/chart: khan-0.1.0
+    spec:
+      serviceAccountName: khan-agent
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      # The table of the node is that of the host's network namespace.
+      hostNetwork: true
+      dnsPolicy: ClusterFirstWithHostNet
+      nodeSelector:
+        kubernetes.io/os: linux
+      tolerations:
+        - operator: Exists
+      terminationGracePeriodSeconds: 10
+      containers:
+        - name: agent
+          image: khan:0.1.0
+          imagePullPolicy: IfNotPresent
+          args: [agent]
+          env:
+            - name: KHAN_NODE_NAME
+              valueFrom: { fieldRef: { fieldPath: spec.nodeName } }
+            - name: KHAN_LISTEN
+              value: '0.0.0.0:9464'
+            - name: KHAN_CONTROLLER_URL
+              value: https://khan-controller.khan.svc:8443
+            - name: KHAN_CONTROLLER_TOKEN_FILE
+              value: /var/run/secrets/khan/token
+            - name: KHAN_CONTROLLER_CA_FILE
+              value: /var/run/secrets/khan/ca.crt
+            
+          ports:
+            - name: metrics
+              containerPort: 9464
+              hostPort: 9464
+              protocol: TCP
+          livenessProbe:
+            httpGet: { path: /livez, port: metrics }
+            periodSeconds: 20
+            timeoutSeconds: 5
+          readinessProbe:
+            httpGet: { path: /readyz, port: metrics }
+            periodSeconds: 5
+            timeoutSeconds: 5
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            seccompProfile: { type: RuntimeDefault }
+            # Root of the container, for only root is given a capability; nothing of what root may do otherwise.
+            runAsUser: 0
+            runAsNonRoot: false
+            capabilities: { drop: [ALL], add: [NET_ADMIN] }
+          resources:
+            limits:
+              memory: 512Mi
+            requests:
+              cpu: 50m
+              memory: 160Mi
+          volumeMounts:
+            - { name: khan, mountPath: /var/run/secrets/khan, readOnly: true }
+      volumes:
+        - name: khan
+          projected:
+            defaultMode: 0400
+            sources:
+              - serviceAccountToken: { audience: khan-controller, expirationSeconds: 3600, path: token }
+              - secret:
+                  name: khan-controller-tls
+                  items: [{ key: ca.crt, path: ca.crt }]
+---
+# Source: khan/templates/controller.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: khan-controller
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  replicas: 2
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: khan
+      app.kubernetes.io/instance: khan
+      app.kubernetes.io/component: controller
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: khan
+        app.kubernetes.io/instance: khan
+        app.kubernetes.io/component: controller
+        app.kubernetes.io/version: "0.1.0"
+        app.kubernetes.io/managed-by: Helm
+        helm.sh/chart: khan-0.1.0
+    spec:
+      serviceAccountName: khan-controller
+      enableServiceLinks: false
+      nodeSelector:
+        kubernetes.io/os: linux
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              app.kubernetes.io/name: khan
+              app.kubernetes.io/instance: khan
+              app.kubernetes.io/component: controller
+        - maxSkew: 1
+          topologyKey: topology.kubernetes.io/zone
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              app.kubernetes.io/name: khan
+              app.kubernetes.io/instance: khan
+              app.kubernetes.io/component: controller
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 65532
+        runAsGroup: 65532
+        fsGroup: 65532
+        seccompProfile: { type: RuntimeDefault }
+      containers:
+        - name: controller
+          image: khan:0.1.0
+          imagePullPolicy: IfNotPresent
+          args: [controller]
+          env:
+            - name: KHAN_LISTEN
+              value: '0.0.0.0:8443'
+            - name: KHAN_METRICS_LISTEN
+              value: '0.0.0.0:9464'
+            - name: KHAN_SERVICE_ACCOUNTS
+              value: khan/khan-agent
+            - name: KHAN_TLS_CERT_FILE
+              value: /var/run/secrets/khan-tls/tls.crt
+            - name: KHAN_TLS_KEY_FILE
+              value: /var/run/secrets/khan-tls/tls.key
+            
+          ports:
+            - { name: resolve, containerPort: 8443, protocol: TCP }
+            - { name: metrics, containerPort: 9464, protocol: TCP }
+          # Ready when everything has been read once, which takes seconds in a large cluster.
+          startupProbe:
+            httpGet: { path: /readyz, port: metrics }
+            periodSeconds: 2
+            failureThreshold: 150
+          livenessProbe:
+            httpGet: { path: /livez, port: metrics }
+            periodSeconds: 20
+            timeoutSeconds: 5
+          readinessProbe:
+            httpGet: { path: /readyz, port: metrics }
+            periodSeconds: 5
+            timeoutSeconds: 5
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            seccompProfile: { type: RuntimeDefault }
+            capabilities: { drop: [ALL] }
+          resources:
+            limits:
+              memory: 1Gi
+            requests:
+              cpu: 100m
+              memory: 256Mi
+          volumeMounts:
+            - { name: tls, mountPath: /var/run/secrets/khan-tls, readOnly: true }
+      volumes:
+        - name: tls
+          secret: { secretName: khan-controller-tls, defaultMode: 0440 }
+---
+# Source: khan/templates/monitoring.yaml
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: khan-agent
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: agent
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: khan
+      app.kubernetes.io/instance: khan
+      app.kubernetes.io/component: agent
+  endpoints:
+    - { port: metrics, interval: 15s }
+---
+# Source: khan/templates/monitoring.yaml
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: khan-controller
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: controller
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: khan
+      app.kubernetes.io/instance: khan
+      app.kubernetes.io/component: controller
+  endpoints:
+    - { port: metrics, interval: 15s }
+---
+# Source: khan/templates/test.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: khan-test
+  namespace: khan
+  labels:
+    app.kubernetes.io/name: khan
+    app.kubernetes.io/instance: khan
+    app.kubernetes.io/component: test
+    app.kubernetes.io/version: "0.1.0"
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: khan-0.1.0
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  nodeSelector: { kubernetes.io/os: linux }
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    seccompProfile: { type: RuntimeDefault }
+  containers:
+    - name: test
+      image: khan:0.1.0
+      imagePullPolicy: IfNotPresent
+      # A ready controller answers whoever has no token with 401.
+      command:
+        - node
+        - --input-type=module
+        - --eval
+        - |
+          const url = 'https://khan-controller.khan.svc:8443/v1/resolve';
+          process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+          const { status } = await fetch(url, { method: 'POST', body: '{}' });
+          console.log(\`\${url}: \${status}\`);
+          process.exitCode = status === 401 ? 0 : 1;
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        seccompProfile: { type: RuntimeDefault }
+        capabilities: { drop: [ALL] }
+
+`
