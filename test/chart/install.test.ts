@@ -17,6 +17,7 @@ import { linesOf } from '../fakes/page-lines.ts';
 import { TrackedNamespace } from '../fakes/tracked-namespace.ts';
 import { CHART, INSTALLATIONS } from './chart-files.ts';
 import { startContainer, type Container } from './container.ts';
+import { fetchOperatorTypes } from './operator-types.ts';
 
 const NAMESPACE = 'khan';
 const NODE = 'node-a';
@@ -44,9 +45,14 @@ await requireServers(t, async () => {
   const secret = async () =>
     kube.api('GET', `/api/v1/namespaces/${NAMESPACE}/secrets/khan-controller-tls`);
 
+  await t.test('the API server knows the types of other operators', async (t) => {
+    for (const file of await fetchOperatorTypes((line) => process.stderr.write(`${line}\n`))) {
+      const { code, complaint } = await kube.kubectl(['create', '-f', file]);
+      t.equal(code, 0, complaint);
+    }
+  });
+
   for (const [name, values] of INSTALLATIONS) {
-    // Their kinds are other operators'.
-    if (['cert-manager', 'prometheus-operator', 'service-monitor'].includes(name)) continue;
     await t.test(`the API server takes every object of ${name}, and gives them up`, async (t) => {
       await helm(t, 'install', 'khan', CHART, '--values', values);
       const { data } = (await secret().catch(() => undefined)) ?? {};
