@@ -17,6 +17,8 @@ export class Takeovers {
   readonly #addressWords: number;
   /** The earliest first; of two at the same moment, the one that was added first. */
   #known: readonly Known[] = [];
+  /** The same by the last word of the address: there may be thousands, and an edge looks for three. */
+  #byLastWord: ReadonlyMap<number, readonly Known[]> = new Map();
   #latestNs = 0;
 
   constructor({ addressWords }: { readonly addressWords: number }) {
@@ -44,7 +46,7 @@ export class Takeovers {
 
   /** Whether the address in `words` was taken over. */
   has(words: Uint32Array, at: number): boolean {
-    return this.#known.some(({ address }) => isAt(words, at, address));
+    return this.#near(words, at).some(({ address }) => isAt(words, at, address));
   }
 
   /**
@@ -53,14 +55,19 @@ export class Takeovers {
    */
   numberOf(words: Uint32Array, at: number, startNs: number): number {
     if (startNs === 0 || startNs >= this.#latestNs) return 0;
-    const first = this.#known.find(
+    const first = this.#near(words, at).find(
       ({ address, sinceNs }) => startNs < sinceNs && isAt(words, at, address),
     );
     return first?.number ?? 0;
   }
 
+  #near(words: Uint32Array, at: number): readonly Known[] {
+    return this.#byLastWord.get(words[at + this.#addressWords - 1]!) ?? [];
+  }
+
   #keep(known: readonly Known[]): void {
     this.#known = known;
+    this.#byLastWord = Map.groupBy(known, ({ address }) => address.at(-1)!);
     this.#latestNs = known.at(-1)?.sinceNs ?? 0;
   }
 }

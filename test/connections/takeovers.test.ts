@@ -171,6 +171,17 @@ t.test('it is the same for servers and backends, and for IPv6', async (t) => {
   );
 });
 
+t.test('an address is all of its words: another one that ends alike keeps its owner', async (t) => {
+  const agent = new Agent();
+  const [taken, other] = ['fd00:10::22', 'fd00:11::22'];
+  const owners = { 'fd00:10::11': A, [taken]: B, [other]: C };
+  const start = BigInt(BEGAN_MS) * 1_000_000n;
+  const flows = [taken, other].map((destination, id) => flow6({ id, destination, start }));
+  const takeovers = { [taken]: { sinceMs: BEGAN_MS + 10_000, previous: DB } };
+  const counts = '0 opened, 0 closed, 1 active';
+  t.strictSame(agent.cycle(flows, { owners, takeovers }), { 'a > db': counts, 'a > c': counts });
+});
+
 t.test('without the time at which connections began, the present owner has them', async (t) => {
   const agent = new Agent();
   const unknown = flow({ start: 0n });
