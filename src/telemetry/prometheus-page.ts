@@ -25,6 +25,9 @@ import { LabelParts } from './label-parts.ts';
 import { RenderedPage, answer } from './rendered-page.ts';
 import { ScrapeLog } from './scrape-log.ts';
 
+/** Pages that are written or read at once, of up to 30 MB each; scrapes at one time share one. */
+const PAGES_MAX = 8;
+
 interface Options {
   /** `takenAtMs`: when the snapshot that it hands over was taken, in ms since the epoch. */
   readonly producer: MetricProducer & { readonly takenAtMs: number };
@@ -56,6 +59,7 @@ export class PrometheusPage {
   readonly #encoding = { labels: new LabelParts(), pool: new ChunkPool() };
   readonly #scrapes: ScrapeLog;
   readonly #shared = new Map<Format, Rendering>();
+  #pages = 0;
 
   constructor(options: Options) {
     this.#options = { createdTimestamps: false, now: Date.now, ...options };
@@ -109,6 +113,17 @@ export class PrometheusPage {
   }
 
   async #render(format: Format, horizonMs: number): Promise<RenderedPage> {
+    if (this.#pages === PAGES_MAX) throw new Error(`${PAGES_MAX} pages are still being read`);
+    this.#pages++;
+    try {
+      return await this.#encode(format, horizonMs);
+    } catch (error) {
+      this.#pages--;
+      throw error;
+    }
+  }
+
+  async #encode(format: Format, horizonMs: number): Promise<RenderedPage> {
     const { resourceMetrics, errors } = await this.reader.collect();
     if (errors.length > 0) {
       throw new AggregateError(errors, `Cannot collect the metrics: ${errors.length} errors`);
@@ -122,7 +137,10 @@ export class PrometheusPage {
     return new RenderedPage(
       [Buffer.from(own), ...connections.bytes, Buffer.from(endOf(format))],
       contentType(format),
-      () => this.#encoding.pool.give(connections.chunks),
+      () => {
+        this.#pages--;
+        this.#encoding.pool.give(connections.chunks);
+      },
     );
   }
 

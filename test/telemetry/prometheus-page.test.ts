@@ -311,12 +311,7 @@ t.test('a client that left before it had the page has seen nothing', async (t) =
   const { producer, clock, lines, port, scrape } = await servePage(t);
   producer.publish(publicationOf(30_000), TABLE);
   await scrape();
-  // More than the buffers of both sockets hold.
-  const many = Array.from({ length: 2000 }, (_, number) => {
-    const labels = { node: 'node-a', dst_name: `${number}`.padEnd(5000, 'x') };
-    return new SeriesBuilder({ labels, opened: 1, publishedAtMs: 60_000 });
-  });
-  producer.publish(publicationOf(60_000, ...many), TABLE);
+  producer.publish(publicationOf(60_000, ...manySeries()), TABLE);
   clock.nowMs = 100_000;
   const [response] = await once(get({ port, host: '127.0.0.1' }), 'response');
   response.destroy();
@@ -324,3 +319,28 @@ t.test('a client that left before it had the page has seen nothing', async (t) =
   t.match(lines, [{ level: 20, msg: 'The client left before it had the whole page' }]);
   t.equal(sample(await scrape(), 'khan_connection_total'), '0');
 });
+
+t.test('readers who stop reading hold eight pages and no more', async (t) => {
+  const { producer, lines, fetchPage } = await servePage(t);
+  producer.publish(publicationOf(60_000, ...manySeries()), TABLE);
+  const readers: IncomingMessage[] = [];
+  for (let pages = 0; pages < 8; pages++) readers.push(await fetchPage());
+  for (const { statusCode } of readers) t.equal(statusCode, 200);
+  const refused = await fetchPage();
+  t.equal(refused.statusCode, 500);
+  refused.resume();
+  t.match(lines, [{ level: 50, err: { message: '8 pages are still being read' } }]);
+  readers[0]!.destroy();
+  while (lines.length === 1) await new Promise(setImmediate);
+  const next = await fetchPage();
+  t.equal(next.statusCode, 200);
+  next.destroy();
+});
+
+/** A page that is more than the buffers of both sockets hold. */
+function manySeries(): SeriesBuilder[] {
+  return Array.from({ length: 2000 }, (_, number) => {
+    const labels = { node: 'node-a', dst_name: `${number}`.padEnd(5000, 'x') };
+    return new SeriesBuilder({ labels, opened: 1, publishedAtMs: 60_000 });
+  });
+}
