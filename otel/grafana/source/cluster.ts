@@ -1,4 +1,4 @@
-import { CLIENT_COLUMNS, NODE_URL, SERVER_COLUMNS } from './columns.ts';
+import { CLIENT_COLUMNS, NODE_URL, SERVER_COLUMNS, openNow, openedAndOpen } from './columns.ts';
 import { dashboard } from './dashboard.ts';
 import { graph, heat, stat } from './over-time.ts';
 import {
@@ -98,7 +98,7 @@ export const cluster = dashboard({
           columns: [...CLIENT_COLUMNS, ...SERVER_COLUMNS],
           measures: [
             { title: 'Growth in 1 h', expr: growing, decimals: 0 },
-            { title: 'Open now', expr: ofTop(openByEdge, growing), decimals: 0 },
+            openNow(openByEdge, growing),
           ],
         }),
         graph({
@@ -130,28 +130,14 @@ export const cluster = dashboard({
           description: 'Connections opened to them, a second. Click an app to see by whom.',
           width: 12,
           columns: SERVER_COLUMNS,
-          measures: [
-            { title: 'Opened', expr: servers, unit: 'cps', decimals: 2 },
-            {
-              title: 'Open now',
-              expr: ofTop(sumBy(SERVER, workloads(active(OPEN, NAMED), 'dst')), servers),
-              decimals: 0,
-            },
-          ],
+          measures: openedAndOpen(servers, sumBy(SERVER, workloads(active(OPEN, NAMED), 'dst'))),
         }),
         table({
           title: 'Clients that open most',
           description: 'Connections they open, a second, whoever to. Click an app to see to whom.',
           width: 12,
           columns: CLIENT_COLUMNS,
-          measures: [
-            { title: 'Opened', expr: clients, unit: 'cps', decimals: 2 },
-            {
-              title: 'Open now',
-              expr: ofTop(sumBy(CLIENT, workloads(active(OPEN, NAMED), 'src')), clients),
-              decimals: 0,
-            },
-          ],
+          measures: openedAndOpen(clients, sumBy(CLIENT, workloads(active(OPEN, NAMED), 'src'))),
         }),
         table({
           title: 'Unknown clients, by address',
@@ -159,14 +145,7 @@ export const cluster = dashboard({
           description: 'Addresses that no pod, service, node or named network owns.',
           width: 8,
           columns: [{ label: 'src_ip', title: 'Address' }],
-          measures: [
-            { title: 'Opened', expr: strangers, unit: 'cps', decimals: 2 },
-            {
-              title: 'Open now',
-              expr: ofTop(sumBy(['src_ip'], active(OPEN, NAMED, 'src_type=""')), strangers),
-              decimals: 0,
-            },
-          ],
+          measures: openedAndOpen(strangers, sumBy(['src_ip'], active(OPEN, NAMED, 'src_type=""'))),
         }),
         table({
           title: 'Servers that do not answer',

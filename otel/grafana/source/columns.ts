@@ -1,4 +1,5 @@
 /** Columns of tables, and where they lead. */
+import { ofTop } from './promql.ts';
 
 const TIME = '${__url_time_range}';
 const SOURCE = 'var-datasource=${datasource}';
@@ -29,3 +30,16 @@ export const SERVER_COLUMNS = [
   { label: 'server', title: 'Server name' },
   { label: 'dst_port', title: 'Port' },
 ] as const;
+
+/** How many are open, in the rows of the first measure. */
+export function openNow(open: string, top: string) {
+  return { title: 'Open now', expr: ofTop(open, top), decimals: 0 } as const;
+}
+
+/** Opened a second, the most first, and how many of those are open. */
+export function openedAndOpen(opened: string, open: string) {
+  return [
+    { title: 'Opened', expr: opened, unit: 'cps', decimals: 2 },
+    openNow(open, opened),
+  ] as const;
+}

@@ -1,7 +1,7 @@
-import { CLIENT_COLUMNS, SERVER_COLUMNS } from './columns.ts';
+import { CLIENT_COLUMNS, SERVER_COLUMNS, openNow, openedAndOpen } from './columns.ts';
 import { dashboard } from './dashboard.ts';
 import { graph, heat, stat } from './over-time.ts';
-import { CLIENT, OPEN, SERVER, UNANSWERED, growth, ofTop, sumBy, workloads } from './promql.ts';
+import { CLIENT, OPEN, SERVER, UNANSWERED, growth, sumBy, workloads } from './promql.ts';
 import { table } from './table.ts';
 
 const AS_CLIENT = 'primary="true", src_ns="$namespace", src_app="$app"';
@@ -99,17 +99,10 @@ export const workload = dashboard({
             'Those that open most to it first. An unknown one has an address that nobody owns.',
           width: 12,
           columns: [...CLIENT_COLUMNS, PORT],
-          measures: [
-            { title: 'Opened', expr: talkers, unit: 'cps', decimals: 2 },
-            {
-              title: 'Open now',
-              expr: ofTop(
-                sumBy([...CLIENT, 'dst_port'], workloads(active(AS_SERVER, OPEN), 'src')),
-                talkers,
-              ),
-              decimals: 0,
-            },
-          ],
+          measures: openedAndOpen(
+            talkers,
+            sumBy([...CLIENT, 'dst_port'], workloads(active(AS_SERVER, OPEN), 'src')),
+          ),
         }),
         graph({
           title: 'Opened by its clients',
@@ -131,7 +124,7 @@ export const workload = dashboard({
           columns: [{ label: 'src_name', title: 'Pod' }],
           measures: [
             { title: 'Growth in 1 h', expr: leaking, decimals: 0 },
-            { title: 'Open now', expr: ofTop(openOfPods, leaking), decimals: 0 },
+            openNow(openOfPods, leaking),
           ],
         }),
         graph({
@@ -161,14 +154,10 @@ export const workload = dashboard({
           description: 'Those that it opens most to first.',
           width: 12,
           columns: SERVER_COLUMNS,
-          measures: [
-            { title: 'Opened', expr: talkedTo, unit: 'cps', decimals: 2 },
-            {
-              title: 'Open now',
-              expr: ofTop(sumBy(SERVER, workloads(active(AS_CLIENT, OPEN), 'dst')), talkedTo),
-              decimals: 0,
-            },
-          ],
+          measures: openedAndOpen(
+            talkedTo,
+            sumBy(SERVER, workloads(active(AS_CLIENT, OPEN), 'dst')),
+          ),
         }),
         table({
           title: 'Servers that do not answer it',
