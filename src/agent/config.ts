@@ -8,6 +8,7 @@ import {
   flag,
   integer,
   list,
+  oneOf,
   SettingsError,
   text,
   type SettingsOf,
@@ -112,14 +113,6 @@ export const agentSettings = {
 } as const;
 
 export type AgentSettings = SettingsOf<typeof agentSettings>;
-
-function oneOf<T extends string>(known: readonly T[]): (item: string) => T {
-  return (item) => {
-    const found = known.find((one) => one === item);
-    if (found === undefined) throw new Error(`${item} is not one of ${known.join(', ')}`);
-    return found;
-  };
-}
 
 /** Throws a SettingsError with all that does not go together. */
 export function checkSettings(settings: AgentSettings): void {

@@ -123,11 +123,16 @@ export function choice<const T extends string>(options: {
     default: options.default,
     defaultText: options.default,
     description: options.description,
-    parse: (input) => {
-      const chosen = options.choices.find((one) => one === input);
-      if (chosen === undefined) throw new Error(`not one of ${options.choices.join(', ')}`);
-      return chosen;
-    },
+    parse: oneOf(options.choices),
+  };
+}
+
+/** For a list of choices. Throws an Error that names the others. */
+export function oneOf<const T extends string>(choices: readonly T[]): (input: string) => T {
+  return (input) => {
+    const chosen = choices.find((one) => one === input);
+    if (chosen === undefined) throw new Error(`${input} is not one of ${choices.join(', ')}`);
+    return chosen;
   };
 }
 

@@ -2,7 +2,7 @@ import type { Attributes } from '@opentelemetry/api';
 import type { Edge } from '../connections/edge.ts';
 import { TRANSPORTS } from '../connections/transport.ts';
 import { addressText, WHOLE_ADDRESS, type ExternalPrefix } from './external-prefix.ts';
-import { ATTRIBUTE } from './names.ts';
+import { ATTRIBUTE, BASE_ATTRIBUTES } from './names.ts';
 
 type Pair = readonly [name: string, value: Attributes[string]];
 
@@ -49,19 +49,7 @@ const BASE_CHOICE: AttributeChoice = { groups: [], dropped: [], externalPrefix: 
 
 /** All but `primary`, without which no sum over a cluster is right. */
 export const DROPPABLE: readonly string[] = [
-  ATTRIBUTE.node,
-  ATTRIBUTE.sourceType,
-  ATTRIBUTE.sourceAddress,
-  ATTRIBUTE.sourceNamespace,
-  ATTRIBUTE.sourceApp,
-  ATTRIBUTE.sourceName,
-  ATTRIBUTE.destinationType,
-  ATTRIBUTE.destinationAddress,
-  ATTRIBUTE.destinationNamespace,
-  ATTRIBUTE.destinationApp,
-  ATTRIBUTE.destinationName,
-  ATTRIBUTE.destinationPort,
-  ATTRIBUTE.transport,
+  ...BASE_ATTRIBUTES,
   ATTRIBUTE.backendType,
   ATTRIBUTE.backendAddress,
   ATTRIBUTE.backendPort,

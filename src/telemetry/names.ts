@@ -216,24 +216,26 @@ export const ATTRIBUTE = {
   hostName: 'host.name',
 } as const;
 
+/** Of every connection metric, whatever is chosen beside them; `primary` cannot be left out and is not here. */
+export const BASE_ATTRIBUTES = [
+  ATTRIBUTE.node,
+  ATTRIBUTE.sourceType,
+  ATTRIBUTE.sourceAddress,
+  ATTRIBUTE.sourceNamespace,
+  ATTRIBUTE.sourceApp,
+  ATTRIBUTE.sourceName,
+  ATTRIBUTE.destinationType,
+  ATTRIBUTE.destinationAddress,
+  ATTRIBUTE.destinationNamespace,
+  ATTRIBUTE.destinationApp,
+  ATTRIBUTE.destinationName,
+  ATTRIBUTE.destinationPort,
+  ATTRIBUTE.transport,
+] as const;
+
 /** The page of the original project, GET /khan: its one metric and its labels, in its order. */
 export const ORIGINAL = {
   name: 'khan_connection',
   description: METRIC.connectionActive.description,
-  labels: [
-    ATTRIBUTE.node,
-    ATTRIBUTE.sourceType,
-    ATTRIBUTE.sourceAddress,
-    ATTRIBUTE.sourceNamespace,
-    ATTRIBUTE.sourceApp,
-    ATTRIBUTE.sourceName,
-    ATTRIBUTE.destinationType,
-    ATTRIBUTE.destinationAddress,
-    ATTRIBUTE.destinationNamespace,
-    ATTRIBUTE.destinationApp,
-    ATTRIBUTE.destinationName,
-    ATTRIBUTE.destinationPort,
-    ATTRIBUTE.transport,
-    ATTRIBUTE.state,
-  ],
+  labels: [...BASE_ATTRIBUTES, ATTRIBUTE.state],
 } as const;

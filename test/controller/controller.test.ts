@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { controllerSettings } from '../../src/controller/config.ts';
 import { runController, startController } from '../../src/controller/controller.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
+import { controllerArgv } from '../builders/controller-argv.ts';
 import { listening } from '../builders/listening.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 
@@ -16,8 +17,7 @@ const version = '0';
 
 function settingsFor(t: Test, text: string, ...args: readonly string[]) {
   const path = join(t.testdir({ 'inventory.yaml': text }), 'inventory.yaml');
-  const argv = ['--source', 'file', '--inventory-file', path, '--auth', 'none', '--tls', 'off'];
-  argv.push('--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0', ...args);
+  const argv = [...controllerArgv(path), ...args];
   return { path, settings: readSettings(controllerSettings, argv, {}) };
 }
 

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { controllerSettings } from '../../src/controller/config.ts';
 import { startController } from '../../src/controller/controller.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
+import { controllerArgv } from '../builders/controller-argv.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 
 const BODY = '{"node": "node-a"}';
@@ -15,18 +16,7 @@ const HEAD =
 
 async function controller(t: Test) {
   const inventory = join(t.testdir({ 'i.yaml': '' }), 'i.yaml');
-  const argv = [
-    '--source',
-    'file',
-    '--inventory-file',
-    inventory,
-    '--auth',
-    'none',
-    '--tls',
-    'off',
-  ];
-  argv.push('--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0');
-  const settings = readSettings(controllerSettings, argv, {});
+  const settings = readSettings(controllerSettings, controllerArgv(inventory), {});
   return startController({ settings, version: '0', log: capturedLog().log });
 }
 

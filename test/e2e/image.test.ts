@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { linesOf } from '../fakes/page-lines.ts';
 import { TrackedNamespace } from '../fakes/tracked-namespace.ts';
+import { controllerArgv } from '../builders/controller-argv.ts';
 import { until } from '../demo/until.ts';
 import { skip } from '../kernel/skip.ts';
 import { stageImage } from './staged-image.ts';
@@ -98,21 +99,10 @@ t.test('the agent without it says what it lacks, and how to grant it', { skip },
 t.test('the controller needs no privilege, and ends in order as process 1', { skip }, async (t) => {
   const inventory = join(folder, 'inventory.yaml');
   await writeFile(inventory, `addresses:\n  ${CLIENT}: { type: node, name: node-a }\n`);
-  const source = [
-    '--source',
-    'file',
-    '--inventory-file',
-    inventory,
-    '--tls',
-    'off',
-    '--auth',
-    'none',
-  ];
-  const listen = ['--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
   const [program = '', ...argv] = readOnly(
     ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
       .concat(UNPRIVILEGED)
-      .concat(khan('controller', ...source, ...listen)),
+      .concat(khan('controller', ...controllerArgv(inventory))),
   );
   const controller = spawn(program, argv, { env: { PATH: process.env['PATH'] } });
   t.teardown(() => controller.kill('SIGKILL'));

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { parsePage, type Sample } from '../../src/demo/page.ts';
+import { controllerArgv } from '../builders/controller-argv.ts';
 import { until } from '../demo/until.ts';
 import { KhanProcess, startAgent } from '../fakes/khan-process.ts';
 import { TrackedNamespace } from '../fakes/tracked-namespace.ts';
@@ -27,18 +28,7 @@ export async function pagesOf(t: Test): Promise<readonly Sample[]> {
 export async function urlsOf(t: Test): Promise<readonly string[]> {
   const namespace = await TrackedNamespace.create(t, [CLIENT, SERVER]);
   const inventory = join(t.testdir({ 'inventory.yaml': INVENTORY }), 'inventory.yaml');
-  const argv = [
-    '--source',
-    'file',
-    '--inventory-file',
-    inventory,
-    '--tls',
-    'off',
-    '--auth',
-    'none',
-  ];
-  const listen = ['--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
-  const controller = new KhanProcess(t, ['controller', ...argv, ...listen]);
+  const controller = new KhanProcess(t, ['controller', ...controllerArgv(inventory)]);
   const { url: controllerUrl, metricsUrl } = await controller.logged('Controller started');
   const { url } = await startAgent(
     t,

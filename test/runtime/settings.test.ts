@@ -111,7 +111,7 @@ t.test('readSettings() lists all faults of both sources at once', async (t) => {
     '--series-max: needs a value',
     '--poll-interval soon: not a duration such as 500ms, 30s, 10m or 1h',
     'KHAN_EXCLUDE=1,x: x is not a number',
-    '--format xml: not one of json, text',
+    '--format xml: xml is not one of json, text',
     'KHAN_ONCE=maybe: neither true, false, 1 nor 0',
   ]);
 });

@@ -1,18 +1,10 @@
-import { registerHooks } from 'node:module';
 import t from 'tap';
+import { watchImports } from '../fakes/loaded-modules.ts';
 
 const SOURCE = '../../src/telemetry';
 
-/** URLs of modules that were asked for. */
-const loaded = new Set<string>();
-registerHooks({
-  resolve(specifier, context, next) {
-    const resolved = next(specifier, context);
-    loaded.add(resolved.url);
-    return resolved;
-  },
-});
-const isLoaded = (name: string) => [...loaded].some((url) => url.includes(`/${name}/`));
+const isImported = watchImports();
+const isLoaded = (name: string) => isImported(`/${name}/`);
 
 t.test('of the OTLP exporters only the one that pushes is loaded', async (t) => {
   await import(`${SOURCE}/meter-provider.ts`);
