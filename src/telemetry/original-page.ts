@@ -5,7 +5,7 @@ import type { Log } from '../runtime/log.ts';
 import { ORIGINAL } from './names.ts';
 import { contentType } from './exposition.ts';
 import { escapeLabelValue } from './label-parts.ts';
-import { RenderedPage, answer } from './rendered-page.ts';
+import { PageBudget, RenderedPage, answer } from './rendered-page.ts';
 
 interface Options {
   /** `active`: connections in the table now, one point a series and state. */
@@ -17,6 +17,7 @@ interface Options {
 export class OriginalPage {
   readonly #producer: Options['producer'];
   readonly #log: Log;
+  readonly #budget = new PageBudget();
 
   constructor({ producer, log }: Options) {
     this.#producer = producer;
@@ -25,12 +26,19 @@ export class OriginalPage {
 
   /** Answers one scrape; a failure is logged and answered with 500, never thrown. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    await answer({ request, response }, this.#render(), this.#log);
+    const page = this.#render();
+    await answer({ request, response }, page, this.#log);
+    await page.then(
+      (made) => made.letGo(),
+      () => {},
+    );
   }
 
   async #render(): Promise<RenderedPage> {
-    const text = renderOriginal(this.#producer.active);
-    return new RenderedPage([Buffer.from(text)], contentType('text'));
+    return this.#budget.make(async (onUnused) => {
+      const text = renderOriginal(this.#producer.active);
+      return new RenderedPage([Buffer.from(text)], contentType('text'), onUnused);
+    });
   }
 }
 

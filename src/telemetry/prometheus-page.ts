@@ -22,11 +22,8 @@ import {
   type Format,
 } from './exposition.ts';
 import { LabelParts } from './label-parts.ts';
-import { RenderedPage, answer } from './rendered-page.ts';
+import { PageBudget, RenderedPage, answer } from './rendered-page.ts';
 import { ScrapeLog } from './scrape-log.ts';
-
-/** Pages that are written or read at once, of up to 30 MB each; scrapes at one time share one. */
-const PAGES_MAX = 8;
 
 interface Options {
   /** `takenAtMs`: when the snapshot that it hands over was taken, in ms since the epoch. */
@@ -59,7 +56,7 @@ export class PrometheusPage {
   readonly #encoding = { labels: new LabelParts(), pool: new ChunkPool() };
   readonly #scrapes: ScrapeLog;
   readonly #shared = new Map<Format, Rendering>();
-  #pages = 0;
+  readonly #budget = new PageBudget();
 
   constructor(options: Options) {
     this.#options = { createdTimestamps: false, now: Date.now, ...options };
@@ -113,17 +110,10 @@ export class PrometheusPage {
   }
 
   async #render(format: Format, horizonMs: number): Promise<RenderedPage> {
-    if (this.#pages === PAGES_MAX) throw new Error(`${PAGES_MAX} pages are still being read`);
-    this.#pages++;
-    try {
-      return await this.#encode(format, horizonMs);
-    } catch (error) {
-      this.#pages--;
-      throw error;
-    }
+    return this.#budget.make((onUnused) => this.#encode(format, horizonMs, onUnused));
   }
 
-  async #encode(format: Format, horizonMs: number): Promise<RenderedPage> {
+  async #encode(format: Format, horizonMs: number, onUnused: () => void): Promise<RenderedPage> {
     const { resourceMetrics, errors } = await this.reader.collect();
     if (errors.length > 0) {
       throw new AggregateError(errors, `Cannot collect the metrics: ${errors.length} errors`);
@@ -138,7 +128,7 @@ export class PrometheusPage {
       [Buffer.from(own), ...connections.bytes, Buffer.from(endOf(format))],
       contentType(format),
       () => {
-        this.#pages--;
+        onUnused();
         this.#encoding.pool.give(connections.chunks);
       },
     );

@@ -8,6 +8,29 @@ import type { Log } from '../runtime/log.ts';
 /** The fastest level: it makes the page a ninth; level 6 saves a third of that for twice the time. */
 const GZIP_LEVEL = 1;
 
+/** Of one path, of up to 30 MB each. */
+const PAGES_MAX = 8;
+
+/** Bounds how many pages are made or read at once: a reader who stops reading holds one. */
+export class PageBudget {
+  #pages = 0;
+
+  /** `make` gives its page `onUnused`. Rejects when there are too many. */
+  async make(make: (onUnused: () => void) => Promise<RenderedPage>): Promise<RenderedPage> {
+    if (this.#pages === PAGES_MAX) throw new Error(`${PAGES_MAX} pages are still being read`);
+    this.#pages++;
+    const end = (): void => {
+      this.#pages--;
+    };
+    try {
+      return await make(end);
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+}
+
 /** One page, compressed at most once however many clients ask for it. */
 export class RenderedPage {
   readonly contentType: string;
@@ -18,7 +41,7 @@ export class RenderedPage {
   #uses = 1;
 
   /** `onUnused` is told once when all have let go of it: its memory may be used again. */
-  constructor(chunks: readonly Uint8Array[], contentType: string, onUnused = () => {}) {
+  constructor(chunks: readonly Uint8Array[], contentType: string, onUnused: () => void) {
     this.chunks = chunks;
     this.contentType = contentType;
     this.#onUnused = onUnused;

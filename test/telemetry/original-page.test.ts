@@ -8,14 +8,19 @@ import { SeriesBuilder, publicationOf } from '../builders/series.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 import { listenOnLoopback } from '../fakes/loopback.ts';
 
-async function fetchPage(t: Test, ...series: readonly SeriesBuilder[]): Promise<Response> {
+/** URL of the page. */
+async function servePage(t: Test, ...series: readonly SeriesBuilder[]): Promise<string> {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
   producer.publish(publicationOf(30_000, ...series), { entries: 0, limit: undefined });
   const page = new OriginalPage({ producer, log: capturedLog().log });
   const server = createServer((request, response) => void page.handle(request, response));
   const port = await listenOnLoopback(t, server);
   t.teardown(() => server.closeAllConnections());
-  return fetch(`http://127.0.0.1:${port}/khan`);
+  return `http://127.0.0.1:${port}/khan`;
+}
+
+async function fetchPage(t: Test, ...series: readonly SeriesBuilder[]): Promise<Response> {
+  return fetch(await servePage(t, ...series));
 }
 
 async function samples(t: Test, ...series: readonly SeriesBuilder[]): Promise<string[]> {
@@ -92,4 +97,13 @@ t.test('values are escaped', async (t) => {
   const labels = { ...LABELS, src_app: 'a "b" \\ c\nd' };
   const [line] = await samples(t, new SeriesBuilder({ labels, active: { CLOSE: 1 } }));
   t.match(line, 'src_app="a \\"b\\" \\\\ c\\nd"');
+});
+
+t.test('pages that were read are held no longer, however many', async (t) => {
+  const url = await servePage(t, new SeriesBuilder({ labels: LABELS, active: { ESTABLISHED: 2 } }));
+  for (let pages = 0; pages < 20; pages++) {
+    const response = await fetch(url);
+    t.equal(response.status, 200);
+    await response.text();
+  }
 });
