@@ -118,13 +118,9 @@ export function choice<const T extends string>(options: {
   readonly default: NoInfer<T>;
   readonly description: string;
 }): Setting<T> {
-  return {
-    type: options.choices.join('|'),
-    default: options.default,
-    defaultText: options.default,
-    description: options.description,
-    parse: oneOf(options.choices),
-  };
+  const { choices, default: chosen, description } = options;
+  const type = choices.join('|');
+  return { type, default: chosen, defaultText: chosen, description, parse: oneOf(choices) };
 }
 
 /** For a list of choices. Throws an Error that names the others. */
