@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { Lab } from './lab.ts';
 import { PARTNER, PODS, STRANGER, place } from './topology.ts';
 import { WorkloadProcess } from './workload-process.ts';
-import type { Ending, Peer, Seen } from './workload.ts';
+import type { Commands, Ending, Peer, Seen } from './workload.ts';
 
 /** Everything done by one client towards one address and port that the same server answered. */
 export interface Truth {
@@ -59,11 +59,15 @@ export class Traffic implements AsyncDisposable {
     await this.#workload(server).call('listen', { transport, addresses, port });
   }
 
-  async open(client: string, peer: Peer & { readonly sourcePort?: number }): Promise<Connection> {
+  async open(client: string, peer: Commands['open']['request']): Promise<Connection> {
     const { connection, source, seen } = await this.#workload(client).call('open', peer);
     const truth = this.#record({ client, source, ...toward(peer), transport: 'tcp', seen });
     truth.opened++;
     return { client, number: connection, truth };
+  }
+
+  async say({ client, number }: Connection, bytes: number): Promise<void> {
+    await this.#workload(client).call('say', { connection: number, bytes });
   }
 
   async close({ client, number, truth }: Connection, ending: Ending): Promise<void> {
@@ -106,7 +110,14 @@ export class Traffic implements AsyncDisposable {
     const key = JSON.stringify([client, source, destination, port, transport, seen]);
     const known = this.#truth.get(key);
     if (known !== undefined) return known;
-    const ended = { orderly: 0, 'orderly by server': 0, half: 0, reset: 0, unanswered: 0 };
+    const ended = {
+      orderly: 0,
+      'orderly by server': 0,
+      half: 0,
+      'half by server': 0,
+      reset: 0,
+      unanswered: 0,
+    };
     const fresh = { client, source, destination, port, transport, seen, opened: 0, ended };
     this.#truth.set(key, fresh);
     return fresh;

@@ -22,8 +22,8 @@ export interface Peer {
   readonly port: number;
 }
 
-/** orderly: FIN by the client first; half: only by the client, the server keeps its side open. */
-export type Ending = 'orderly' | 'orderly by server' | 'half' | 'reset';
+/** orderly: FIN by the client first, unless by the server; half: only by one, the other keeps its side open. */
+export type Ending = 'orderly' | 'orderly by server' | 'half' | 'half by server' | 'reset';
 
 interface Listening {
   readonly transport: 'tcp' | 'udp';
@@ -35,9 +35,15 @@ interface Listening {
 export interface Commands {
   listen: { request: Listening; answer: true };
   open: {
-    request: Peer & { readonly sourcePort?: number };
+    request: Peer & {
+      readonly sourcePort?: number;
+      /** TCP keepalives, the first one after so long without any packet; none unless given. */
+      readonly keepAliveMs?: number;
+    };
     answer: { readonly connection: number; readonly source: string; readonly seen: Seen };
   };
+  /** So many bytes from the client, which the server reads. */
+  say: { request: { readonly connection: number; readonly bytes: number }; answer: true };
   close: { request: { readonly connection: number; readonly ending: Ending }; answer: true };
   /** One datagram there and one back, from a port of its own. */
   exchange: { request: Peer; answer: { readonly source: string; readonly seen: Seen } };
@@ -71,6 +77,8 @@ const HOLD = 'hold';
 
 const name = process.argv[2] ?? 'nobody';
 const connections = new Map<number, Socket>();
+/** Those that keep their side open when the server has closed. */
+const kept = new WeakSet<Socket>();
 let connectionsMade = 0;
 let sourcePort = SOURCE_PORTS.first;
 
@@ -136,10 +144,12 @@ async function open({
   address,
   port,
   sourcePort: localPort = nextSourcePort(),
+  keepAliveMs,
 }: Commands['open']['request']): Promise<Commands['open']['answer']> {
   if (connections.size >= CONNECTIONS_MAX)
     throw new Error(`Cannot open another connection: ${CONNECTIONS_MAX} are open`);
-  const socket = connect({ host: address, port, localPort });
+  const socket = connect({ host: address, port, localPort, allowHalfOpen: true });
+  if (keepAliveMs !== undefined) socket.setKeepAlive(true, keepAliveMs);
   try {
     const [greeting] = await once(socket, 'data', { signal: deadline() });
     const connection = ++connectionsMade;
@@ -147,6 +157,9 @@ async function open({
     socket.once('close', () => connections.delete(connection));
     // Later the server may vanish with its process; the truth is kept by whoever gave the command.
     socket.on('error', () => socket.destroy());
+    socket.on('end', () => {
+      if (!kept.has(socket)) socket.end();
+    });
     socket.resume();
     return { connection, source: socket.localAddress ?? '', seen: seenBy(greeting) };
   } catch (error) {
@@ -155,11 +168,32 @@ async function open({
   }
 }
 
-async function close({ connection, ending }: Commands['close']['request']): Promise<true> {
+/** What happens to a connection that is closed in this way, seen from here. */
+const END_EVENTS: Readonly<Record<Ending, string>> = {
+  orderly: 'close',
+  'orderly by server': 'close',
+  half: 'finish',
+  'half by server': 'end',
+  reset: 'close',
+};
+
+function openConnection(connection: number): Socket {
   const socket = connections.get(connection);
-  if (socket === undefined)
-    throw new Error(`Cannot close connection ${connection}: it is not open`);
-  const done = once(socket, ending === 'half' ? 'finish' : 'close', { signal: deadline() });
+  if (socket === undefined) throw new Error(`Cannot use connection ${connection}: it is not open`);
+  return socket;
+}
+
+async function say({ connection, bytes }: Commands['say']['request']): Promise<true> {
+  const socket = openConnection(connection);
+  await new Promise<void>((resolve, reject) => {
+    socket.write('.'.repeat(bytes), (error) => (error ? reject(error) : resolve()));
+  });
+  return true;
+}
+
+async function close({ connection, ending }: Commands['close']['request']): Promise<true> {
+  const socket = openConnection(connection);
+  const done = once(socket, END_EVENTS[ending], { signal: deadline() });
   switch (ending) {
     case 'orderly':
       socket.end();
@@ -169,6 +203,10 @@ async function close({ connection, ending }: Commands['close']['request']): Prom
       break;
     case 'half':
       socket.end(HOLD);
+      break;
+    case 'half by server':
+      kept.add(socket);
+      socket.write(CLOSE);
       break;
     case 'reset':
       socket.resetAndDestroy();
@@ -226,7 +264,7 @@ type Handlers = {
   ) => Promise<Commands[Name]['answer']>;
 };
 
-const handlers: Handlers = { listen, open, close, exchange, attempt, ping };
+const handlers: Handlers = { listen, open, say, close, exchange, attempt, ping };
 
 async function serve<Name extends Command>({ id, command, request }: Request<Name>): Promise<void> {
   let reply: Reply;

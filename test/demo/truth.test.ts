@@ -3,7 +3,14 @@ import { parsePage } from '../../src/demo/page.ts';
 import type { Truth } from '../../src/demo/traffic.ts';
 import { compare } from '../../src/demo/truth.ts';
 
-const NONE_ENDED = { orderly: 0, 'orderly by server': 0, half: 0, reset: 0, unanswered: 0 };
+const NONE_ENDED = {
+  orderly: 0,
+  'orderly by server': 0,
+  half: 0,
+  'half by server': 0,
+  reset: 0,
+  unanswered: 0,
+};
 const LEAK = { client: 'web-0', server: 'api-1', port: 80 };
 
 /** web-0 on node-a opened three connections to the service api; api-1 on node-b answered them. */

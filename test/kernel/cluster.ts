@@ -16,7 +16,7 @@ import { Agents } from './agents.ts';
 const PACKAGES = 'iproute2, nftables, util-linux';
 const PROGRAMS = ['ip', 'nft', 'nsenter', 'unshare'];
 
-const FILE_TIMEOUT_MS = 120_000;
+const FILE_TIMEOUT_MS = 180_000;
 
 /** nf_conntrack_*, in seconds: nothing leaves a table while the tests look, however slow they are. */
 const TIMEOUTS = {
@@ -124,13 +124,22 @@ export class Cluster implements AsyncDisposable {
 
   /** The tables of the nodes keep when each connection began, of those that are new from now on. */
   async keepTimestamps(t: Test): Promise<void> {
-    const keep = async (value: '0' | '1') => {
-      for (const { name } of NODES) {
-        await this.lab.namespace(name).sysctl({ 'net/netfilter/nf_conntrack_timestamp': value });
+    await this.#switchOn(t, 'nf_conntrack_timestamp');
+  }
+
+  /** They count packets and bytes of each connection, of those that are new from now on. */
+  async keepAccounts(t: Test): Promise<void> {
+    await this.#switchOn(t, 'nf_conntrack_acct');
+  }
+
+  async #switchOn(t: Test, name: string): Promise<void> {
+    const set = async (value: '0' | '1') => {
+      for (const node of NODES) {
+        await this.lab.namespace(node.name).sysctl({ [`net/netfilter/${name}`]: value });
       }
     };
-    t.teardown(() => keep('0'));
-    await keep('1');
+    t.teardown(() => set('0'));
+    await set('1');
   }
 
   /** Agents that have never seen a table before. */
