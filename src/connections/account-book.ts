@@ -1,4 +1,4 @@
-import { Account, LiveSeries, type Described, type SeriesTimes } from './account.ts';
+import { Account, LiveSeries, type SeriesTimes } from './account.ts';
 import type { Edge } from './edge.ts';
 
 /** Labels made again in one commit, for accounts that leave overflow: it blocks the thread. */
@@ -18,9 +18,9 @@ export interface AccountBookOptions<Labels> {
  */
 export class AccountBook<Labels extends object> {
   readonly #options: AccountBookOptions<Labels>;
-  /** By JSON of the labels. */
-  readonly #admitted = new Map<string, Account<Labels>>();
-  /** By {@link hashOf} that JSON: strangers decide how many there are, so the text is not kept. */
+  /** By {@link hashOf} the JSON of the labels, a text that would take a fifth of the agent's memory. */
+  readonly #admitted = new Map<number, Account<Labels>>();
+  /** The same; of these the labels are not kept either, for strangers decide how many there are. */
   readonly #overflow = new Map<number, Account<Labels>>();
   /** By `primary`; one and the same where the labels do not tell it. */
   readonly #overflowSeries = new Map<boolean, LiveSeries<Labels>>();
@@ -32,21 +32,17 @@ export class AccountBook<Labels extends object> {
 
   /** The account of an edge as it is named now; what the edge has not been counted for does not show. */
   accountOf(edge: Edge, times: SeriesTimes): Account<Labels> {
-    const described = this.#describe(edge);
-    const admitted = this.#admitted.get(described.key);
-    if (admitted !== undefined) return admitted;
-
-    if (this.#overflow.size === 0 && this.#admitted.size < this.#options.seriesMax) {
-      const account = new Account<Labels>(edge);
-      this.#admit(account, described, times);
-      return account;
-    }
-    const hash = hashOf(described.key);
-    const known = this.#overflow.get(hash);
+    const labels = this.#options.describe(edge);
+    const hash = hashOf(JSON.stringify(labels));
+    const known = this.#admitted.get(hash) ?? this.#overflow.get(hash);
     if (known !== undefined) return known;
-    const account = new Account<Labels>(edge);
-    account.described = described;
-    this.#fold(account, hash);
+
+    const account = new Account<Labels>(edge, { labels, hash });
+    if (this.#overflow.size === 0 && this.#admitted.size < this.#options.seriesMax) {
+      this.#admit(account, labels, times);
+    } else {
+      this.#overflow.set(hash, account);
+    }
     return account;
   }
 
@@ -64,10 +60,10 @@ export class AccountBook<Labels extends object> {
   settle(times: SeriesTimes): void {
     const takenAtMs = times.publishedAtMs;
     this.#ended = [];
-    for (const [key, account] of this.#admitted) {
+    for (const account of this.#admitted.values()) {
       const isIdle = account.seenAtMs < takenAtMs;
       if (isIdle && takenAtMs - account.seenAtMs >= this.#options.seriesTtlMs) {
-        this.#end(key, account);
+        this.#end(account);
       }
     }
     for (const [hash, account] of this.#overflow) {
@@ -75,7 +71,7 @@ export class AccountBook<Labels extends object> {
     }
     if (this.#overflow.size === 0) return;
     this.#admitLargest(times);
-    for (const account of this.#overflow.values()) account.described = undefined;
+    for (const account of this.#overflow.values()) account.labels = undefined;
   }
 
   /** Where the edges that are, or are not, primary are counted while their account is not admitted. */
@@ -120,7 +116,7 @@ export class AccountBook<Labels extends object> {
     ).values();
 
     for (const candidate of candidates) {
-      if (candidate.described === undefined && ++describedAgain > DESCRIBED_AGAIN_MAX) continue;
+      if (candidate.labels === undefined && ++describedAgain > DESCRIBED_AGAIN_MAX) continue;
       if (room > 0) {
         room--;
       } else {
@@ -129,36 +125,25 @@ export class AccountBook<Labels extends object> {
         this.#displace(smallest);
       }
       this.#overflow.delete(candidate.hash);
-      this.#admit(candidate, candidate.described ?? this.#describe(candidate.sample), times);
+      this.#admit(candidate, candidate.labels ?? this.#options.describe(candidate.sample), times);
     }
   }
 
-  #describe(edge: Edge): Described<Labels> {
-    const labels = this.#options.describe(edge);
-    return { key: JSON.stringify(labels), labels };
-  }
-
-  #admit(account: Account<Labels>, described: Described<Labels>, times: SeriesTimes): void {
-    account.series = new LiveSeries(described.labels, times);
-    account.described = described;
-    this.#admitted.set(described.key, account);
+  #admit(account: Account<Labels>, labels: Labels, times: SeriesTimes): void {
+    account.series = new LiveSeries(labels, times);
+    account.labels = labels;
+    this.#admitted.set(account.hash, account);
   }
 
   #displace(account: Account<Labels>): void {
-    const { key } = account.described!;
-    this.#end(key, account);
+    this.#end(account);
     account.series = undefined;
-    if (account.connections > 0) this.#fold(account, hashOf(key));
+    if (account.connections > 0) this.#overflow.set(account.hash, account);
   }
 
-  #end(key: string, account: Account<Labels>): void {
-    if (account.series !== undefined) this.#ended.push(account.series);
-    this.#admitted.delete(key);
-  }
-
-  #fold(account: Account<Labels>, hash: number): void {
-    account.hash = hash;
-    this.#overflow.set(hash, account);
+  #end({ hash, series }: Account<Labels>): void {
+    if (series !== undefined) this.#ended.push(series);
+    this.#admitted.delete(hash);
   }
 }
 

@@ -2,6 +2,19 @@ import type { Edge } from './edge.ts';
 import { CLOSED, OPENED, type Measure } from './measure.ts';
 import type { Series } from './series.ts';
 
+const MEASURES: readonly Measure[] = [OPENED, CLOSED];
+/** Lists that series have in common, by the list they go on from: as many as there are ways to come by one. */
+const LONGER = new WeakMap<readonly Measure[], Map<Measure, readonly Measure[]>>();
+
+/** The same list for all series that have come by the same measures in the same order. */
+function withMeasure(measures: readonly Measure[], measure: Measure): readonly Measure[] {
+  let next = LONGER.get(measures);
+  if (next === undefined) LONGER.set(measures, (next = new Map()));
+  let longer = next.get(measure);
+  if (longer === undefined) next.set(measure, (longer = [...measures, measure]));
+  return longer;
+}
+
 /** The moment of a snapshot: when a new series was known to be 0, and when it is first published. */
 export interface SeriesTimes {
   readonly startTimeMs: number;
@@ -13,8 +26,8 @@ export class LiveSeries<Labels> implements Series<Labels> {
   readonly labels: Labels;
   readonly startTimeMs: number;
   readonly publishedAtMs: number;
-  readonly measures: Measure[] = [OPENED, CLOSED];
-  readonly values: number[] = [0, 0];
+  measures: readonly Measure[] = MEASURES;
+  values = [0, 0];
   /** Of its edges, as in {@link EdgeColumns.oldest}. */
   oldest = 0;
 
@@ -35,13 +48,14 @@ export class LiveSeries<Labels> implements Series<Labels> {
   /** A counter is there from its first 0 on, so that its first increment is one. */
   add(measure: Measure, count: number): void {
     if (count === 0 && !measure.isMonotonic) return;
-    // A series has a handful of them: a Map would take five times the memory.
+    // A series has a handful of them: a Map would take five times the memory, and an array that grows
+    // by push() has room for sixteen more.
     const at = this.measures.indexOf(measure);
     if (at >= 0) {
       this.values[at]! += count;
     } else {
-      this.measures.push(measure);
-      this.values.push(count);
+      this.measures = withMeasure(this.measures, measure);
+      this.values = [...this.values, count];
     }
   }
 
@@ -49,12 +63,6 @@ export class LiveSeries<Labels> implements Series<Labels> {
     if (startMs === 0) return;
     if (this.oldest === 0 || Math.abs(startMs) < Math.abs(this.oldest)) this.oldest = startMs;
   }
-}
-
-export interface Described<Labels> {
-  /** JSON of the labels. */
-  readonly key: string;
-  readonly labels: Labels;
 }
 
 /**
@@ -65,9 +73,9 @@ export class Account<Labels> {
   /** While admitted. */
   series: LiveSeries<Labels> | undefined;
   /** Always there while admitted. */
-  described: Described<Labels> | undefined;
-  /** Of the labels' JSON: its place in overflow, while it is there. */
-  hash = 0;
+  labels: Labels | undefined;
+  /** Of the labels' JSON: what it is found by. */
+  readonly hash: number;
   /** Connections in the table now. */
   connections = 0;
   /** Time of the last snapshot that had connections or increments of it. */
@@ -75,7 +83,9 @@ export class Account<Labels> {
   /** One of its edges, as of the last snapshot that had any: all have the same labels. */
   sample: Edge;
 
-  constructor(sample: Edge) {
+  constructor(sample: Edge, { labels, hash }: { readonly labels: Labels; readonly hash: number }) {
     this.sample = sample;
+    this.labels = labels;
+    this.hash = hash;
   }
 }

@@ -2,7 +2,6 @@ import type { Attributes, HrTime } from '@opentelemetry/api';
 import type { DataPoint } from '@opentelemetry/sdk-metrics';
 import type { Measure, Signal } from '../connections/measure.ts';
 import { ConnectionPoint, PointSeries } from './connection-point.ts';
-import type { SeriesPoints } from './connection-producer.ts';
 import { ATTRIBUTE } from './names.ts';
 
 interface Carried {
@@ -29,7 +28,7 @@ export class CarriedCounts {
   }
 
   /** No request that tells of these points may be under way. */
-  add({ points }: SeriesPoints): void {
+  add({ points }: PointSeries): void {
     for (const point of points) if (point.measure.isMonotonic) this.#carry(point);
   }
 

@@ -14,6 +14,16 @@ const OWN_ATTRIBUTE: Readonly<Partial<Record<Signal, string>>> = {
   oldest: ATTRIBUTE.exact,
 };
 
+/** Signals whose values are small whole numbers. */
+const COUNTS: ReadonlySet<Signal> = new Set([
+  'opened',
+  'closed',
+  'active',
+  'idle',
+  'half_closed',
+  'unanswered',
+] as const);
+
 const NONE: Attributes = {};
 const OWN_ATTRIBUTES = new Map<Measure, Attributes>();
 
@@ -35,6 +45,8 @@ export class PointSeries {
   readonly startTime: HrTime;
   /** When the series was first published, in ms since the epoch. */
   readonly publishedAtMs: number;
+  /** In the order of the series' measures, of which none ever goes while the series lives. */
+  points: readonly ConnectionPoint[] = [];
   /** The attributes as the Prometheus page has them; undefined as long as they were on none. */
   labelParts: readonly LabelPart[] | undefined;
 
@@ -43,6 +55,19 @@ export class PointSeries {
     this.startTime = startTime;
     this.publishedAtMs = publishedAtMs;
   }
+
+  /** Makes the points that it lacks; the measures that it has of them stay the first. */
+  makePoints(measures: readonly Measure[]): void {
+    const { points } = this;
+    if (points.length === measures.length) return;
+    this.points = measures.map((measure, at) => points[at] ?? pointOf(this, measure));
+  }
+}
+
+/** A new point of the right class. */
+export function pointOf(series: PointSeries, measure: Measure): ConnectionPoint {
+  const isCount = COUNTS.has(measure.signal);
+  return isCount ? new ConnectionPoint(series, measure) : new QuantityPoint(series, measure);
 }
 
 /**
@@ -79,3 +104,9 @@ export class ConnectionPoint implements DataPoint<number> {
     return own === NONE ? attributes : { ...attributes, ...own };
   }
 }
+
+/**
+ * A point whose values may be fractions, or above 2^31. In a class of its own because V8 keeps such
+ * numbers outside of the object, and would do so for all points of one class.
+ */
+class QuantityPoint extends ConnectionPoint {}

@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import type { Publication, Series } from '../connections/series.ts';
 import { PointLists } from './connection-metrics.ts';
-import { ConnectionPoint, PointSeries } from './connection-point.ts';
+import { pointOf, PointSeries, type ConnectionPoint } from './connection-point.ts';
 import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
 
 /** Series between two pauses of {@link ConnectionProducer.prepare}. */
@@ -23,15 +23,9 @@ export interface ConntrackTable {
   readonly limit: number | undefined;
 }
 
-export interface SeriesPoints {
-  readonly series: PointSeries;
-  /** In the order of the series' measures, of which none ever goes while the series lives. */
-  readonly points: ConnectionPoint[];
-}
-
 /** Who has to know the last values of a series that has ended. */
 interface EndedKeeper {
-  add(points: SeriesPoints): void;
+  add(points: PointSeries): void;
 }
 
 /**
@@ -46,7 +40,7 @@ export class ConnectionProducer implements MetricProducer {
   readonly #scope: { readonly name: string; readonly version: string };
   readonly #tableAttributes: Attributes;
   /** Weak, so that the points of an ended series go with it. */
-  readonly #points = new WeakMap<Series<Attributes>, SeriesPoints>();
+  readonly #points = new WeakMap<Series<Attributes>, PointSeries>();
   #firstTakenAt: HrTime | undefined;
   #takenAtMs = Number.NEGATIVE_INFINITY;
   #active: readonly ConnectionPoint[] = [];
@@ -81,7 +75,7 @@ export class ConnectionProducer implements MetricProducer {
     let prepared = 0;
     for (const series of publication.series) {
       if (series.publishedAtMs < publication.takenAtMs) continue;
-      makePoints(this.#pointsOf(series), series);
+      this.#pointsOf(series).makePoints(series.measures);
       if (++prepared % SLICE_SERIES === 0) yield;
     }
   }
@@ -100,7 +94,7 @@ export class ConnectionProducer implements MetricProducer {
       for (const point of points) lists.add(point);
     }
     for (const { series, measure, value } of publication.gauges) {
-      const point = new ConnectionPoint(this.#pointsOf(series).series, measure);
+      const point = pointOf(this.#pointsOf(series), measure);
       update(point, value, takenAt);
       lists.add(point);
     }
@@ -127,20 +121,19 @@ export class ConnectionProducer implements MetricProducer {
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
 
-  #pointsOf(series: Series<Attributes>): SeriesPoints {
+  #pointsOf(series: Series<Attributes>): PointSeries {
     let points = this.#points.get(series);
     if (points === undefined) {
       const { labels, startTimeMs, publishedAtMs } = series;
-      const shared = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
-      points = { series: shared, points: [] };
+      points = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
       this.#points.set(series, points);
     }
     return points;
   }
 
-  #updated(series: Series<Attributes>, takenAt: HrTime): SeriesPoints {
+  #updated(series: Series<Attributes>, takenAt: HrTime): PointSeries {
     const made = this.#pointsOf(series);
-    makePoints(made, series);
+    made.makePoints(series.measures);
     const { points } = made;
     const { values } = series;
     for (let at = 0; at < points.length; at++) update(points[at]!, values[at]!, takenAt);
@@ -159,13 +152,6 @@ export class ConnectionProducer implements MetricProducer {
     times: { readonly startTime: HrTime; readonly endTime: HrTime },
   ): DataPoint<number>[] {
     return value === undefined ? [] : [{ attributes: this.#tableAttributes, ...times, value }];
-  }
-}
-
-/** Makes the points of the measures that have none yet. */
-function makePoints({ series, points }: SeriesPoints, { measures }: Series<Attributes>): void {
-  while (points.length < measures.length) {
-    points.push(new ConnectionPoint(series, measures[points.length]!));
   }
 }
 

@@ -7,8 +7,8 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { CarriedCounts } from './carried-counts.ts';
 import { PointLists, SIGNAL_OF } from './connection-metrics.ts';
-import { ConnectionPoint } from './connection-point.ts';
-import type { ConnectionProducer, SeriesPoints } from './connection-producer.ts';
+import { ConnectionPoint, type PointSeries } from './connection-point.ts';
+import type { ConnectionProducer } from './connection-producer.ts';
 
 /** Series that have ended, and wait for the next push or while pushes fail. */
 export interface WaitingLimits {
@@ -46,8 +46,8 @@ export class PushProducer implements MetricProducer {
   readonly #limits: WaitingLimits;
   readonly #carried: CarriedCounts;
   /** The oldest first. */
-  readonly #waiting = new Set<SeriesPoints>();
-  #lastEnded: SeriesPoints | undefined;
+  readonly #waiting = new Set<PointSeries>();
+  #lastEnded: PointSeries | undefined;
   #lostSeries = 0;
 
   constructor(options: PushProducerOptions) {
@@ -70,7 +70,7 @@ export class PushProducer implements MetricProducer {
   }
 
   /** A series has ended: for ConnectionProducer. */
-  add(points: SeriesPoints): void {
+  add(points: PointSeries): void {
     // Even if all seems to be delivered: a request that is under way may carry an older value.
     this.#waiting.add(points);
     this.#lastEnded = points;
@@ -153,7 +153,7 @@ export class PushProducer implements MetricProducer {
   }
 }
 
-function isSomeWaiting({ points }: SeriesPoints): boolean {
+function isSomeWaiting({ points }: PointSeries): boolean {
   return points.some(isWaiting);
 }
 
