@@ -5,6 +5,7 @@ import { benchCycle } from './cycle.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
+import { benchSignals } from './signals.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
@@ -14,18 +15,19 @@ const SCENARIOS = {
   footprint: benchFootprint,
   otlp: benchOtlp,
   page: benchPage,
+  signals: benchSignals,
 };
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'footprint', 'otlp', 'page'],
+    choices: ['controller', 'cycle', 'footprint', 'otlp', 'page', 'signals'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
       'stock exporter and prom-client; footprint: memory and start-up time of both programs, as ' +
-      'shipped and from source',
+      'shipped and from source; signals: the cycle with each of --signals, against none of them',
   }),
   entries: integer({
     default: 262_144,

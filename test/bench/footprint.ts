@@ -30,7 +30,7 @@ export interface FootprintSize {
 interface FootprintResult {
   readonly scenario: string;
   readonly program: string;
-  /** The image's folder, with and without the image's settings of V8, or the source. */
+  /** The image's folder, with and without the image's settings of V8 and the C library, or the source. */
   readonly from: string;
   /** In the table; none for a program that is idle. */
   readonly entries?: number;
@@ -88,17 +88,18 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
     },
   ];
   const dist = join(staged, 'dist/cli.js');
+  const { flags, env } = await imageSettings();
   const ways = [
-    { from: 'shipped', node: [...(await imageFlags()), dist] },
-    { from: 'shipped, V8 as it is', node: [dist] },
-    { from: 'source', node: [join(REPOSITORY, 'src/cli.ts')] },
+    { from: 'shipped', node: [...flags, dist], env },
+    { from: 'shipped, without its settings', node: [dist], env: {} },
+    { from: 'source', node: [join(REPOSITORY, 'src/cli.ts')], env: {} },
   ];
   const measured = programs.flatMap((program) =>
     ways.map((way) => ({ ...program, ...way, samples: new Array<Sample>() })),
   );
   for (let round = 0; round < size.rounds; round++) {
-    for (const { node, argv, pages, samples } of measured) {
-      samples.push(await takeSample([...node, ...argv], pages));
+    for (const { node, env: variables, argv, pages, samples } of measured) {
+      samples.push(await takeSample([...node, ...argv], { pages, env: variables }));
     }
   }
   return measured.map(({ program, from, table, samples }) => ({
@@ -110,19 +111,29 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
   }));
 }
 
-/** What the Dockerfile's ENTRYPOINT sets for Node. */
-async function imageFlags(): Promise<readonly string[]> {
+/** What the Dockerfile's ENTRYPOINT and ENV set for Node. */
+async function imageSettings(): Promise<{ flags: string[]; env: Record<string, string> }> {
   const dockerfile = await readFile(join(REPOSITORY, 'Dockerfile'), 'utf8');
   const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]';
   const argv: readonly string[] = JSON.parse(entrypoint);
-  return argv.filter((argument) => argument.startsWith('--'));
+  const variables = [...dockerfile.matchAll(/^ENV (?<variables>.*)$/gm)].flatMap(
+    ({ groups }) => groups?.['variables']?.split(' ') ?? [],
+  );
+  return {
+    flags: argv.filter((argument) => argument.startsWith('--')),
+    env: Object.fromEntries(variables.map((variable) => variable.split('=', 2))),
+  };
 }
 
-async function takeSample(argv: readonly string[], pages: string): Promise<Sample> {
+async function takeSample(
+  argv: readonly string[],
+  { pages, env }: { readonly pages: string; readonly env: Readonly<Record<string, string>> },
+): Promise<Sample> {
   await using resources = new AsyncDisposableStack();
   const listen = `127.0.0.1:${await freePort(0)}`;
   const began = performance.now();
-  const program = startProgram([...argv, pages, listen, '--log-level', 'error'], resources);
+  const whole = [...argv, pages, listen, '--log-level', 'error'];
+  const program = startProgram(whole, resources, env);
   const url = `http://${listen}`;
   while ((await statusOf(url)) !== 200) {
     if (performance.now() - began > READY_MS_MAX || program.exitCode !== null)

@@ -8,9 +8,11 @@ import { join } from 'node:path';
 export function startProgram(
   argv: readonly string[],
   resources: AsyncDisposableStack,
+  env: Readonly<Record<string, string>> = {},
 ): ChildProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...argv], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    env: { ...process.env, ...env },
   });
   resources.defer(async () => {
     const ended = once(child, 'exit');

@@ -1,0 +1,92 @@
+import { fileURLToPath } from 'node:url';
+import { createAgent } from '../../src/agent/agent.ts';
+import { agentSettings } from '../../src/agent/config.ts';
+import { OPTIONAL_SIGNALS } from '../../src/connections/row-measures.ts';
+import { runCommand } from '../../src/demo/command.ts';
+import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import { createLog } from '../../src/runtime/log.ts';
+import { readSettings } from '../../src/runtime/settings.ts';
+import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
+import type { Size } from './cycle.ts';
+
+/** One line of the result; ratios are medians of the rounds' own, against the agent that tells none. */
+interface SignalsResult {
+  readonly scenario: string;
+  readonly entries: number;
+  readonly edges: number;
+  readonly signals: string;
+  readonly ms: number;
+  readonly ratio: number;
+  /** Processor time of both threads. */
+  readonly cpu_ms: number;
+  readonly cpu_ratio: number;
+  /** Samples on its page. */
+  readonly samples: number;
+}
+
+interface Sample {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
+const WARM_UP_ROUNDS = 3;
+/** Entries that are written over ctnetlink have neither TCP flags nor counters: nothing shows of the other signals. */
+const CHOICES = ['none', 'idle', 'unanswered', 'oldest', OPTIONAL_SIGNALS.join(',')];
+
+/** The cycle with each signal, with all and with none, over the same table, in turn. */
+export async function benchSignals({ entries, edges, rounds }: Size): Promise<SignalsResult[]> {
+  await using resources = new AsyncDisposableStack();
+  const namespace = resources.use(await NetworkNamespace.create('bench'));
+  // Else no entry has a start of its own.
+  await namespace.sysctl({ 'net/netfilter/nf_conntrack_timestamp': '1' });
+  await runCommand(
+    [process.execPath, FILL_TABLE]
+      .concat(['--netns', namespace.path])
+      .concat(['--entries', String(entries), '--edges', String(edges)]),
+  );
+  const agents = await Promise.all(
+    CHOICES.map(async (signals) => {
+      const argv = ['--netns', namespace.path, '--exclude', 'none', '--signals', signals];
+      const settings = readSettings(agentSettings, argv, {});
+      const log = createLog({ name: 'bench', level: 'warn' });
+      const options = { settings, version: '0.0.0', log };
+      return resources.use(await createAgent(options, readOtelSettings({})));
+    }),
+  );
+  const { signal } = new AbortController();
+  const samples = CHOICES.map(() => new Array<Sample>());
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+    for (const [at, { cycle }] of agents.entries()) {
+      const cpu = process.cpuUsage();
+      const began = performance.now();
+      await cycle.tick(signal);
+      const { user, system } = process.cpuUsage(cpu);
+      const cpuMs = (user + system) / 1000;
+      if (round >= 0) samples[at]!.push({ ms: performance.now() - began, cpuMs });
+    }
+  }
+  const [bare = []] = samples;
+  return Promise.all(
+    agents.map(async ({ page }, at) => {
+      const own = samples[at]!;
+      const medianOf = (of: (sample: Sample, round: number) => number) => median(own.map(of));
+      return {
+        scenario: 'signals',
+        entries,
+        edges,
+        signals: CHOICES[at]!,
+        ms: medianOf(({ ms }) => ms),
+        ratio: medianOf(({ ms }, round) => ms / bare[round]!.ms),
+        cpu_ms: medianOf(({ cpuMs }) => cpuMs),
+        cpu_ratio: medianOf(({ cpuMs }, round) => cpuMs / bare[round]!.cpuMs),
+        samples: (await page.render()).match(/^khan_connection_/gm)?.length ?? 0,
+      };
+    }),
+  );
+}
+
+function median(values: readonly number[]): number {
+  const middle = values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+  return Math.round(middle * 1000) / 1000;
+}
