@@ -51,6 +51,11 @@ export class TrackedNamespace {
     await this.#ask({ open: connections });
   }
 
+  /** The client ends of the connections with this destination port are closed, the others stay open. */
+  async halfClose(port: number): Promise<void> {
+    await this.#ask({ halfClosePort: port });
+  }
+
   /** Resets the connections with this destination port: a second later they leave the table. */
   async reset(port: number): Promise<void> {
     await this.#ask({ resetPort: port });

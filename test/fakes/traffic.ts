@@ -12,7 +12,10 @@ export interface Connections {
   readonly count: number;
 }
 
-export type Wish = { readonly open: Connections } | { readonly resetPort: number };
+export type Wish =
+  | { readonly open: Connections }
+  | { readonly halfClosePort: number }
+  | { readonly resetPort: number };
 
 const listening = new Map<string, Promise<unknown>>();
 /** Client ends by destination port. */
@@ -23,6 +26,11 @@ process.on('message', (wish: Wish) => void fulfil(wish).then(() => process.send?
 
 async function fulfil(wish: Wish): Promise<void> {
   if ('open' in wish) return open(wish.open);
+  if ('halfClosePort' in wish) {
+    const sockets = opened.get(wish.halfClosePort) ?? [];
+    await Promise.all(sockets.map((socket) => once(socket.end(), 'finish')));
+    return;
+  }
   for (const socket of opened.get(wish.resetPort) ?? []) socket.resetAndDestroy();
   opened.delete(wish.resetPort);
 }
@@ -30,8 +38,8 @@ async function fulfil(wish: Wish): Promise<void> {
 async function open({ source, destination, port, count }: Connections): Promise<void> {
   const place = `${destination} ${port}`;
   if (!listening.has(place)) {
-    // The reset of the other end is an error here.
-    const server = createServer((socket) => socket.on('error', () => {}));
+    // The reset of the other end is an error here, and its FIN is not answered by another one.
+    const server = createServer({ allowHalfOpen: true }, (socket) => socket.on('error', () => {}));
     listening.set(place, once(server.listen(port, destination), 'listening'));
   }
   await listening.get(place);

@@ -37,13 +37,14 @@ export async function urlsOf(t: Test): Promise<readonly string[]> {
   );
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });
   const urls = [url, String(metricsUrl)];
-  const shows = async (isThat: (sample: Sample) => boolean) =>
-    (await samplesOf(urls)).some(
-      (sample) => sample.name === 'khan_connection_active' && isThat(sample),
-    );
+  const shows = async (isThat: (sample: Sample) => boolean, metric = 'khan_connection_active') =>
+    (await samplesOf(urls)).some((sample) => sample.name === metric && isThat(sample));
   t.ok(await until(async () => shows(({ value }) => value === 2)), 'the pages are there');
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8081, count: 1 });
   t.ok(await until(async () => shows(isOverflow)), 'and what is above the limit');
+  await namespace.halfClose(8081);
+  const halfClosed = 'khan_connection_half_closed';
+  t.ok(await until(async () => shows(isOverflow, halfClosed)), 'and what one end has closed');
   return urls;
 }
 

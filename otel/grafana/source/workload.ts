@@ -8,6 +8,9 @@ const AS_CLIENT = 'primary="true", src_ns="$namespace", src_app="$app"';
 const AS_SERVER = 'primary="true", dst_ns="$namespace", dst_app="$app"';
 
 const active = (...matchers: string[]) => `khan_connection_active{${matchers.join(', ')}}`;
+const idle = (side: string) => `khan_connection_idle{${side}}`;
+const halfClosed = (...matchers: string[]) => `khan_connection_half_closed{${matchers.join(', ')}}`;
+const oldest = `topk(10, max by (dst_name, dst_port) (khan_connection_oldest_seconds{${AS_CLIENT}}))`;
 const opened = (side: string) => `rate(khan_connection_total{${side}}[$__rate_interval])`;
 const closed = (side: string) => `rate(khan_connection_closed_total{${side}}[$__rate_interval])`;
 
@@ -147,6 +150,36 @@ export const workload = dashboard({
       ],
     },
     {
+      title: 'What does it do with its connections?',
+      panels: [
+        graph({
+          title: 'Idle, as client',
+          description:
+            'Open connections by the time since their last packet; keepalives are packets. Many that are idle for long: a pool that is too large, or a leak.',
+          width: 8,
+          stacked: true,
+          queries: [{ expr: `sum by (idle) (${idle(AS_CLIENT)})`, legend: '{{idle}}' }],
+        }),
+        graph({
+          title: 'Half-closed',
+          description:
+            'Connections that the other end has closed, and it has not: what it forgets to close.',
+          width: 8,
+          queries: [
+            { expr: `sum(${halfClosed(AS_CLIENT, 'closed_by="server"')})`, legend: 'as client' },
+            { expr: `sum(${halfClosed(AS_SERVER, 'closed_by="client"')})`, legend: 'as server' },
+          ],
+        }),
+        table({
+          title: 'Oldest connections, as client',
+          description: 'Of the hundred that live longest on each node.',
+          width: 8,
+          columns: [{ label: 'dst_name', title: 'Server' }, PORT],
+          measures: [{ title: 'Age', expr: oldest, unit: 's', decimals: 0 }],
+        }),
+      ],
+    },
+    {
       title: 'Whom does it talk to?',
       panels: [
         table({
@@ -168,15 +201,14 @@ export const workload = dashboard({
         }),
         heat({
           title: 'States, as client',
-          description: 'CLOSE_WAIT: the server has closed and the workload has not.',
+          description: 'SYN_SENT: no answer yet. ESTABLISHED: open.',
           width: 12,
           expr: `sum by (state) (${active(AS_CLIENT)}) > 0`,
           legend: '{{state}}',
         }),
         heat({
           title: 'States, as server',
-          description:
-            'SYN_RECV: it does not keep up. CLOSE_WAIT: the client has closed and it has not.',
+          description: 'SYN_RECV: it does not keep up. ESTABLISHED: open.',
           width: 12,
           expr: `sum by (state) (${active(AS_SERVER)}) > 0`,
           legend: '{{state}}',
