@@ -1,6 +1,6 @@
 import { assert, property, string } from 'fast-check';
 import t from 'tap';
-import { parsePage } from '../../src/demo/page.ts';
+import { parsePage } from '../../src/telemetry/samples.ts';
 
 function escape(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
