@@ -14,6 +14,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   cli: { floor: 7, wing: 'both', io: [] },
   demo: { floor: 6, wing: 'both', io: ['fs', 'net', 'child_process'] },
   agent: { floor: 5, wing: 'kernel', io: ['fs'] },
+  top: { floor: 5, wing: 'kernel', io: [] },
   controller: { floor: 5, wing: 'cluster', io: ['fs', 'net'] },
   telemetry: { floor: 4, wing: 'kernel', io: ['fs'] },
   connections: { floor: 3, wing: 'kernel', io: [] },
