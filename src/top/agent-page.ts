@@ -6,31 +6,39 @@ const PAGE_MS_MAX = 10_000;
 /** On its way a page is compressed: fetch() asks for that, and undoes it. */
 const HEADERS = { accept: 'text/plain; version=0.0.4' };
 
-/** `GET /metrics` of a running agent. */
-export function agentPage(url: URL): PageSource {
-  return { name: url.href, read: async (signal) => read(url, signal) };
+interface Limits {
+  readonly bytesMax: number;
+  readonly msMax: number;
 }
 
-async function read(url: URL, signal: AbortSignal): Promise<string> {
-  const timeout = AbortSignal.timeout(PAGE_MS_MAX);
+/** `GET /metrics` of a running agent. */
+export function agentPage(
+  url: URL,
+  { bytesMax = PAGE_BYTES_MAX, msMax = PAGE_MS_MAX }: Partial<Limits> = {},
+): PageSource {
+  return { name: url.href, read: async (signal) => read(url, signal, { bytesMax, msMax }) };
+}
+
+async function read(url: URL, signal: AbortSignal, { bytesMax, msMax }: Limits): Promise<string> {
+  const timeout = AbortSignal.timeout(msMax);
   try {
     const either = AbortSignal.any([signal, timeout]);
     const response = await fetch(url, { headers: HEADERS, redirect: 'manual', signal: either });
     if (response.status !== 200) throw new Error(`it answers with status ${response.status}`);
-    return await textOf(response);
+    return await textOf(response, bytesMax);
   } catch (cause) {
-    throw new Error(timeout.aborted ? `no page within ${PAGE_MS_MAX / 1000} s` : reasonOf(cause), {
+    throw new Error(timeout.aborted ? `no page within ${msMax / 1000} s` : reasonOf(cause), {
       cause,
     });
   }
 }
 
-async function textOf({ body }: Response): Promise<string> {
+async function textOf({ body }: Response, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > PAGE_BYTES_MAX) throw new Error(`its page has more than ${PAGE_BYTES_MAX} bytes`);
+    if (bytes > bytesMax) throw new Error(`its page has more than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -37,6 +37,12 @@ export function fit(text: string, columns: number): string {
   return cut + ' '.repeat(columns - widthOf(cut));
 }
 
+/** Exactly so many columns: what is longer loses its end, as befits prose. */
+export function clip(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return fit(text, columns);
+  return fit(`${taken(Array.from(text), columns - 1).join('')}${CUT}`, columns);
+}
+
 /** The first characters that fit. */
 function taken(characters: readonly string[], columns: number): readonly string[] {
   let left = columns;

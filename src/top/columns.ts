@@ -10,7 +10,7 @@ export interface Column {
   readonly text: (value: number) => string;
 }
 
-export const COLUMN_NAMES = [
+const COLUMN_NAMES = [
   'active',
   'established',
   'opened-per-second',
@@ -26,7 +26,11 @@ export const COLUMN_NAMES = [
   'to-client',
 ] as const;
 
-export type ColumnName = (typeof COLUMN_NAMES)[number];
+type ColumnName = (typeof COLUMN_NAMES)[number];
+
+export const SORT_NAMES = [...COLUMN_NAMES, 'name'] as const;
+
+export type SortName = (typeof SORT_NAMES)[number];
 
 const column = (
   name: ColumnName,

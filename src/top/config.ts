@@ -9,7 +9,7 @@ import {
   text,
   type SettingsOf,
 } from '../runtime/settings.ts';
-import { COLUMN_NAMES } from './columns.ts';
+import { SORT_NAMES } from './columns.ts';
 import { GROUPINGS } from './grouping.ts';
 
 const HOUR_MS = 3_600_000;
@@ -37,11 +37,14 @@ export const topSettings = {
     description:
       'What a row is: source, destination and port; or all connections that have one of these in common',
   }),
-  sort: choice({
-    choices: [...COLUMN_NAMES, 'name'],
-    default: 'active',
-    description: 'Column to sort by, the largest number first',
-  }),
+  sort: {
+    ...choice({
+      choices: SORT_NAMES,
+      default: 'active',
+      description: `Column to sort by, the largest number first: ${SORT_NAMES.join(', ')}`,
+    }),
+    type: 'column',
+  },
   filter: text({
     description: 'Rows with each of these words in a name, address, port or other label',
   }),

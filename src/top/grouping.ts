@@ -1,5 +1,5 @@
 import { ATTRIBUTE } from '../telemetry/names.ts';
-import { addAll, type Values } from './measures.ts';
+import { addAll, addZeros, type Values } from './measures.ts';
 import type { Edge, Labels } from './reading.ts';
 
 export const GROUPINGS = ['edge', 'workload', 'source', 'destination', 'node'] as const;
@@ -103,7 +103,9 @@ export function groupBy(by: GroupingName, edges: Iterable<Edge>): readonly Row[]
     }
     addAll(row.values, values);
   }
-  return [...rows.values()];
+  const grouped = [...rows.values()];
+  addZeros(grouped.map(({ values }) => values));
+  return grouped;
 }
 
 function only(labels: Labels, names: readonly string[]): Labels {
@@ -132,7 +134,10 @@ function ownerName(labels: Labels, end: End): string {
   const name = labels[end.name];
   const address = labels[end.address];
   if (name !== undefined) {
-    return [inNamespace(labels, end, name), address].filter((part) => part !== undefined).join(' ');
+    // A gateway has the name of its node.
+    const kind = labels[end.type] === 'gateway' ? '(gateway)' : undefined;
+    const parts = [inNamespace(labels, end, name), kind, address];
+    return parts.filter((part) => part !== undefined).join(' ');
   }
   if (address !== undefined) return address;
   const app = labels[end.app];

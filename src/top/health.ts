@@ -24,7 +24,7 @@ export function healthText(agents: readonly AgentState[], nowMs: number): string
     oldest?.takenAtMs === undefined
       ? 'no snapshot yet'
       : // Two clocks: what is not yet is now.
-        `${isOne ? 'snapshot' : 'oldest snapshot'} ${of(oldest)}${age((nowMs - oldest.takenAtMs) / 1000)}`,
+        `${isOne ? 'snapshot' : 'oldest snapshot'} ${of(oldest)}${age((nowMs - oldest.takenAtMs) / 1000)} old`,
     failed > 0 && `${failed} ${failed === 1 ? 'cycle' : 'cycles'} failed`,
     stale.length > 0 && `names stale${isOne ? '' : ` on ${stale.length}`}`,
   ];

@@ -94,6 +94,14 @@ export function addAll(values: Values, others: Values): void {
 
 const COUNTER_OF: ReadonlyMap<Measure, Measure> = new Map(RATES);
 
+/** A count that others are told of is 0 where nothing is said; an age, a score or a rate is not. */
+export function addZeros(all: readonly Values[]): void {
+  const counts = measuresOf(all).filter(
+    (measure) => !WORST.has(measure) && !COUNTER_OF.has(measure),
+  );
+  for (const values of all) for (const measure of counts) values[measure] ??= 0;
+}
+
 /** Those that somebody tells of, in their order; a rate as soon as its counter is told. */
 export function measuresOf(all: Iterable<Values>): readonly Measure[] {
   const told = new Set<Measure>();

@@ -1,5 +1,5 @@
 import type { AgentState } from './agents.ts';
-import { fit, plain } from './cell.ts';
+import { clip, plain } from './cell.ts';
 import { columnsOf, type Column } from './columns.ts';
 import { groupBy, titlesOf, type Row } from './grouping.ts';
 import { faultText, healthText } from './health.ts';
@@ -72,7 +72,7 @@ export function screenLines(
     ...content,
     view.isTyping ? { text: `/${plain(view.filter)}▏` } : { text: KEYS, style: 'dim' },
   ];
-  return lines.slice(-size.rows).map((line) => ({ ...line, text: fit(line.text, size.columns) }));
+  return lines.slice(-size.rows).map((line) => ({ ...line, text: clip(line.text, size.columns) }));
 }
 
 /** The same for a pipe or a scroll-back: nothing is left out. */
@@ -100,7 +100,9 @@ function viewText(view: View, { rowsTotal, order }: Chosen): string {
 }
 
 function rowLines(view: View, chosen: Chosen, { columns, rows: height }: Size): readonly Line[] {
-  const rows = chosen.rows.slice(view.offset, view.offset + height);
+  // There may be fewer rows by now than when it was scrolled.
+  const offset = Math.max(0, Math.min(view.offset, chosen.rows.length - height));
+  const rows = chosen.rows.slice(offset, offset + height);
   const { head, body } = tableLines({ titles: titlesOf(view.by), ...chosen, rows }, columns);
   const lines: readonly Line[] = [{ text: head, style: 'head' }, ...body.map((text) => ({ text }))];
   return padded(lines, height + 1);

@@ -6,7 +6,7 @@ import type { Order } from './selection.ts';
 const GAP = '  ';
 /** So that a table does not jump when a number gets one digit more. */
 const NUMBER_COLUMNS_MIN = 7;
-const NAME_COLUMNS_MIN = 12;
+const NAME_COLUMNS_MIN = 20;
 const UNKNOWN = '-';
 
 interface Content {

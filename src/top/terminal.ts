@@ -10,10 +10,9 @@ import type { Key } from './view.ts';
  */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
-/** ECMA-48 CUP, EL and ED: to the first line, to the end of a line, to the end of the screen. */
+/** ECMA-48 CUP and EL. */
 const HOME = '\x1b[H';
-const END_OF_LINE = '\x1b[K';
-const END_OF_SCREEN = '\x1b[J';
+const CLEAR_LINE = '\x1b[K';
 
 /** What a terminal is called that knows none of these. */
 const DUMB = 'dumb';
@@ -67,7 +66,9 @@ export class Terminal implements Disposable {
     const styled = lines.map(({ text, style }) =>
       style === undefined ? text : styleText(STYLES[style], text),
     );
-    process.stdout.write(HOME + styled.join(`${END_OF_LINE}\r\n`) + END_OF_LINE + END_OF_SCREEN);
+    // Cleared before it is written: behind a full line the cursor still stands on its last character.
+    const cleared = styled.map((line) => CLEAR_LINE + line);
+    process.stdout.write(HOME + cleared.join('\r\n'));
   }
 
   [Symbol.dispose](): void {

@@ -24,7 +24,7 @@ export async function runTop(options: Options): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const sources = settings.kernel
     ? [resources.use(await openKernel(settings))]
-    : settings.agent.map(agentPage);
+    : settings.agent.map((url) => agentPage(url));
   const agents = new Agents(sources);
   if (settings.once) await printOnce(agents, options);
   else await show(agents, options);

@@ -1,9 +1,7 @@
-import type { ColumnName } from './columns.ts';
+import type { SortName } from './columns.ts';
 import { GROUPINGS, type GroupingName } from './grouping.ts';
 
 const FILTER_CHARACTERS_MAX = 200;
-
-type SortName = ColumnName | 'name';
 
 /** What a person at the terminal has chosen to see. */
 export interface View {
