@@ -91,7 +91,10 @@ khan_connection_total{src_ip="10.1.0.1"} ${opened}
 t.test('an agent that was started anew has no rates until its second snapshot', async (t) => {
   const rates = new Rates();
   const looked = async (agent: AgentPage, takenAtMs: number, opened: number) => {
-    const reading = await readPage(await agent.after(takenAtMs, [new SeriesBuilder({ opened })]), ALL);
+    const reading = await readPage(
+      await agent.after(takenAtMs, [new SeriesBuilder({ opened })]),
+      ALL,
+    );
     rates.addTo(reading);
     return ratesOf(reading);
   };

@@ -39,44 +39,48 @@ t.test('a page says of when it is, and how the table and its agent do', async (t
   });
 });
 
-t.test('every signal that an agent writes is read, and those of one edge are together', async (t) => {
-  const series = new SeriesBuilder({
-    labels: { node: 'node-a', src_ip: '10.1.0.1', primary: true },
-    active: { ESTABLISHED: 3, OFFLOAD: 2, TIME_WAIT: 4 },
-  });
-  series.set(OPENED, 20);
-  series.set(CLOSED, 11);
-  series.set(UNANSWERED, 1);
-  for (const [at, measure] of IDLE.entries()) series.set(measure, 10 ** at);
-  for (const [at, measure] of HALF_CLOSED.entries()) series.set(measure, 1 + at);
-  for (const measure of TRAFFIC) {
-    if (measure.signal === 'bytes') series.set(measure, measure.value === 'to_server' ? 500 : 900);
-    else series.set(measure, 7);
-  }
-  const gauges = [{ series, measure: OLDEST.exact, value: 86_400.5 }];
-  const page = await new AgentPage().after(1_000_000, [series], gauges);
-  const { edges } = await readPage(page, ALL);
-  t.strictSame(
-    [...edges.values()],
-    [
-      {
-        labels: { node: 'node-a', src_ip: '10.1.0.1', primary: 'true' },
-        values: {
-          opened: 20,
-          closed: 11,
-          bytesToServer: 500,
-          bytesToClient: 900,
-          active: 9,
-          established: 5,
-          idle: idleFor10Minutes(),
-          halfClosed: 3,
-          unanswered: 1,
-          oldestSeconds: 86_400.5,
+t.test(
+  'every signal that an agent writes is read, and those of one edge are together',
+  async (t) => {
+    const series = new SeriesBuilder({
+      labels: { node: 'node-a', src_ip: '10.1.0.1', primary: true },
+      active: { ESTABLISHED: 3, OFFLOAD: 2, TIME_WAIT: 4 },
+    });
+    series.set(OPENED, 20);
+    series.set(CLOSED, 11);
+    series.set(UNANSWERED, 1);
+    for (const [at, measure] of IDLE.entries()) series.set(measure, 10 ** at);
+    for (const [at, measure] of HALF_CLOSED.entries()) series.set(measure, 1 + at);
+    for (const measure of TRAFFIC) {
+      if (measure.signal === 'bytes')
+        series.set(measure, measure.value === 'to_server' ? 500 : 900);
+      else series.set(measure, 7);
+    }
+    const gauges = [{ series, measure: OLDEST.exact, value: 86_400.5 }];
+    const page = await new AgentPage().after(1_000_000, [series], gauges);
+    const { edges } = await readPage(page, ALL);
+    t.strictSame(
+      [...edges.values()],
+      [
+        {
+          labels: { node: 'node-a', src_ip: '10.1.0.1', primary: 'true' },
+          values: {
+            opened: 20,
+            closed: 11,
+            bytesToServer: 500,
+            bytesToClient: 900,
+            active: 9,
+            established: 5,
+            idle: idleFor10Minutes(),
+            halfClosed: 3,
+            unanswered: 1,
+            oldestSeconds: 86_400.5,
+          },
         },
-      },
-    ],
-  );
-});
+      ],
+    );
+  },
+);
 
 function idleFor10Minutes(): number {
   return ['10m_1h', '1h_1d', 'ge_1d'].reduce(
