@@ -155,6 +155,7 @@ t.test('the checker finds each kind of fault', async (t) => {
     ['import telemetry/b.ts', { 'controller/a.ts': "import { b } from '../telemetry/b.ts';" }],
     ['import cluster/b.ts', { 'telemetry/a.ts': "import { b } from '../cluster/b.ts';" }],
     ['import ../test/b.ts', { 'agent/a.ts': "import { b } from '../../test/b.ts';" }],
+    ['import agent/b.ts', { 'top/a.ts': "import { b } from '../agent/b.ts';" }],
     ['import agent/b.ts', { 'net/a.ts': "import type { B } from '../agent/b.ts';" }],
     ['import agent/b.ts', { 'net/a.ts': "import {\n  b,\n} from '../agent/b.ts';" }],
     ['import agent/b.ts', { 'net/a.ts': "export { b } from '../agent/b.ts';" }],

@@ -1,6 +1,18 @@
-import { assert, property, string } from 'fast-check';
+import {
+  array,
+  assert,
+  asyncProperty,
+  dictionary,
+  double,
+  property,
+  string,
+  stringMatching,
+} from 'fast-check';
 import t from 'tap';
 import { parsePage } from '../../src/telemetry/samples.ts';
+import { AgentPage } from '../builders/agent-page.ts';
+import { SeriesBuilder } from '../builders/series.ts';
+import { activeIn, OLDEST } from '../../src/connections/measure.ts';
 
 function escape(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
@@ -34,6 +46,42 @@ t.test('any text survives as a label value', (t) => {
     }),
   );
   t.end();
+});
+
+t.test('whatever the page says, it is read as it was meant', async (t) => {
+  const labels = dictionary(stringMatching(/^[a-z]{1,8}$/), string({ unit: 'binary' }), {
+    maxKeys: 5,
+    noNullPrototype: true,
+  });
+  const anySeries = array(labels, { minLength: 1, maxLength: 5 });
+  await assert(
+    asyncProperty(
+      anySeries,
+      double({ min: 0, noNaN: true, noDefaultInfinity: true }),
+      async (all, value) => {
+        // Two series of one set of labels are one series.
+        const series = all.map((some, at) => new SeriesBuilder({ labels: { ...some, at } }));
+        for (const each of series) each.set(activeIn('ESTABLISHED'), 7);
+        const gauges = series.map((each) => ({ series: each, measure: OLDEST.exact, value }));
+        const page = parsePage(await new AgentPage().after(1_000_000, series, gauges));
+        const read = (name: string) => page.filter((sample) => sample.name === name);
+        const meant = (own: object) => all.map((some, at) => ({ ...some, at: String(at), ...own }));
+        t.strictSame(
+          read('khan_connection_active').map((sample) => sample.labels),
+          meant({ state: 'ESTABLISHED' }),
+        );
+        const oldest = read('khan_connection_oldest_seconds');
+        t.strictSame(
+          oldest.map((sample) => sample.labels),
+          meant({ exact: 'true' }),
+        );
+        t.ok(
+          oldest.every((sample) => sample.value === value),
+          String(value),
+        );
+      },
+    ),
+  );
 });
 
 for (const line of [
