@@ -89,6 +89,8 @@ t.test('a person sorts, filters, groups, pauses and quits', { skip }, async (t) 
 t.test('the table follows the size of the window', { skip }, async (t) => {
   const { terminal } = await opened(t, { url: await served(t) });
   t.ok(await terminal.shows(/▼ACTIVE +ESTAB +OPEN\/s +OPENED$/m));
+  terminal.type(' ');
+  t.ok(await terminal.shows(/ · paused$/m), 'from now on nothing but the window changes');
   terminal.resize(46, 6);
   t.ok(await terminal.shows(/▼ACTIVE$/m), 'fewer columns');
   t.ok(await terminal.shows(/^q quit .*…$/m));
