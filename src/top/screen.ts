@@ -86,10 +86,10 @@ export function printedText(
   return [healthText(agents, nowMs), head, ...body, ...rest].map((line) => `${line}\n`).join('');
 }
 
-function viewText(view: View, { rowsTotal, order }: Chosen): string {
+function viewText(view: View, { rows, rowsTotal, order }: Chosen): string {
   const sort = order.column?.name ?? 'name';
   return [
-    `${rowsTotal} ${rowsTotal === 1 ? 'row' : 'rows'}`,
+    `${rows.length < rowsTotal ? `${rows.length} of ` : ''}${rowsTotal} ${rowsTotal === 1 ? 'row' : 'rows'}`,
     `by ${view.by}`,
     `sorted by ${sort}${view.isReversed ? ', reversed' : ''}`,
     view.filter !== '' && `filter ${plain(view.filter)}`,

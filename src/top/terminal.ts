@@ -20,39 +20,41 @@ const SIZE_UNKNOWN: Size = { columns: 80, rows: 24 };
 
 const STYLES = { head: 'inverse', dim: 'dim', alert: ['bold', 'red'] } as const;
 
-interface Handlers {
+interface Options {
   readonly onKey: (key: Key) => void;
   readonly onResize: () => void;
   /** Nobody is there to press a key any more. */
   readonly onEnd: () => void;
+  /** What the terminal is called: $TERM. */
+  readonly term: string | undefined;
 }
 
 /** The terminal while a table is on it. What it was like before comes back, whatever ends the program. */
 export class Terminal implements Disposable {
-  readonly #handlers: Handlers;
-  readonly #onKeypress = (_text: string | undefined, key: Key): void => this.#handlers.onKey(key);
+  readonly #options: Options;
+  readonly #onKeypress = (_text: string | undefined, key: Key): void => this.#options.onKey(key);
   readonly #leave = (): void => {
     process.stdin.setRawMode(false);
     process.stdout.write(LEAVE);
   };
 
   /** Throws a Failure where there is no terminal. */
-  constructor(handlers: Handlers) {
+  constructor(options: Options) {
     const { stdin, stdout } = process;
-    if (!stdin.isTTY || !stdout.isTTY || process.env['TERM'] === DUMB) {
+    if (!stdin.isTTY || !stdout.isTTY || options.term === DUMB) {
       const message =
         'Cannot draw a live table: stdin or stdout is no terminal that could show one. --once prints one';
       throw new Failure(message, { exitCode: EXIT_USAGE });
     }
-    this.#handlers = handlers;
+    this.#options = options;
     // process.exit() does not pass by whoever would dispose of this.
     process.once('exit', this.#leave);
     stdout.write(ENTER);
     stdin.setRawMode(true);
     emitKeypressEvents(stdin);
     stdin.on('keypress', this.#onKeypress);
-    stdin.on('end', handlers.onEnd);
-    stdout.on('resize', handlers.onResize);
+    stdin.on('end', options.onEnd);
+    stdout.on('resize', options.onResize);
     stdin.resume();
   }
 
@@ -75,8 +77,8 @@ export class Terminal implements Disposable {
     const { stdin, stdout } = process;
     process.off('exit', this.#leave);
     stdin.off('keypress', this.#onKeypress);
-    stdin.off('end', this.#handlers.onEnd);
-    stdout.off('resize', this.#handlers.onResize);
+    stdin.off('end', this.#options.onEnd);
+    stdout.off('resize', this.#options.onResize);
     stdin.pause();
     this.#leave();
   }

@@ -11,6 +11,7 @@ import { pressed, type Key, type View } from './view.ts';
 
 interface Options {
   readonly settings: TopSettings;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
   readonly print: (text: string) => void;
   /** The table of this machine, for --kernel. */
@@ -62,7 +63,7 @@ function refuseFaults({ states }: Agents): void {
 
 async function show(
   agents: Agents,
-  { settings, signal }: Omit<Options, 'openKernel'>,
+  { settings, env, signal }: Omit<Options, 'openKernel'>,
 ): Promise<void> {
   const quit = new AbortController();
   let view = firstView(settings);
@@ -70,6 +71,7 @@ async function show(
     onKey: (key) => press(key),
     onResize: () => draw(),
     onEnd: () => quit.abort(),
+    term: env['TERM'],
   });
   let chosen = choose(view, agents.edges(), settings.limit);
   const draw = (): void => {

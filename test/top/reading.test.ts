@@ -125,3 +125,22 @@ t.test('what is no page of an agent is an error', async (t) => {
     message: 'Cannot read line 1 of the page: <!doctype html>',
   });
 });
+
+t.test(
+  'a page of 100,000 samples is read in slices, so that keys are heard meanwhile',
+  async (t) => {
+    const line = (at: number) => `khan_connection_active{src_ip="10.1.${at >> 8}.${at & 255}"} 1\n`;
+    const lines = Array.from({ length: 100_000 }, (_, at) => line(at % 20_000));
+    const turns = { count: 0, isOver: false };
+    const takeTurn = (): void => {
+      turns.count++;
+      if (!turns.isOver) setImmediate(takeTurn);
+    };
+    setImmediate(takeTurn);
+    const values = await valuesOf(`khan_agent_cycles_total{result="success"} 1\n${lines.join('')}`);
+    turns.isOver = true;
+    t.equal(values.length, 20_000);
+    t.ok(values.every(({ active }) => active === 5));
+    t.ok(turns.count >= 10, `${turns.count} turns`);
+  },
+);

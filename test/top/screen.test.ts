@@ -127,6 +127,15 @@ t.test('what is filtered, reversed or paused is said', async (t) => {
   t.match(screen({ isHelp: true }), [/^khan top/, /^2 rows/, 'KEYS', /^q, Ctrl-C +quit$/]);
 });
 
+t.test('more rows than the limit are said to be more', async (t) => {
+  const chosen = choose(VIEW, EDGES, 1);
+  const lines = screenLines(
+    { view: VIEW, agents: [agent(HEALTH)], chosen },
+    { size: { columns: 80, rows: 8 }, nowMs: NOW_MS },
+  );
+  t.match(lines[1]?.text, /^1 of 2 rows · /);
+});
+
 t.test('of many agents the worst is told', async (t) => {
   const agents = [
     agent({ ...HEALTH, failedCycles: 1, isMappingStale: true }),

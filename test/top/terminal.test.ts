@@ -145,3 +145,8 @@ t.test('there are colours unless NO_COLOR is set', { skip }, async (t) => {
     terminal.type('q');
   }
 });
+
+t.test('a terminal that knows no control sequences gets none', { skip }, async (t) => {
+  const { terminal } = await opened(t, { url: await served(t), env: { TERM: 'dumb' } });
+  t.ok(await terminal.shows(/^Cannot draw a live table: /m));
+});
