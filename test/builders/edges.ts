@@ -1,7 +1,7 @@
 import type { Edge } from '../../src/top/reading.ts';
 
 /** Labels of one end, as a page has them. */
-export function end(
+function end(
   which: 'src' | 'dst',
   { type, ip, ns, app, name, ...rest }: Readonly<Record<string, string | undefined>>,
 ): Readonly<Record<string, string>> {

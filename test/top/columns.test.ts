@@ -12,6 +12,9 @@ function written(values: Values): Record<string, string> {
   );
 }
 
+const rate = (openedPerSecond: number) =>
+  written({ opened: 1, openedPerSecond })['opened-per-second'];
+
 t.test('columns are those that somebody tells of, a rate with its counter', async (t) => {
   t.strictSame(
     columnsOf([{ active: 1 }, { opened: 2 }]).map(({ name }) => name),
@@ -27,8 +30,6 @@ t.test('counts are exact below a million', async (t) => {
 });
 
 t.test('rates have three digits', async (t) => {
-  const rate = (openedPerSecond: number) =>
-    written({ opened: 1, openedPerSecond })['opened-per-second'];
   t.strictSame([0, 0.001, 0.5, 9.876, 12.34, 123.4, 4567, 1e20].map(rate), [
     '0',
     '<0.01',

@@ -1,9 +1,18 @@
 import t from 'tap';
-import { readSettings } from '../../src/runtime/settings.ts';
+import { readSettings, SettingsError } from '../../src/runtime/settings.ts';
 import { checkSettings, topSettings } from '../../src/top/config.ts';
 
 function agentsOf(...argv: readonly string[]): readonly string[] {
   return readSettings(topSettings, argv, {}).agent.map(({ href }) => href);
+}
+
+function faultsOf(...argv: readonly string[]): unknown {
+  try {
+    checkSettings(readSettings(topSettings, argv, {}));
+    return [];
+  } catch (error) {
+    return error instanceof SettingsError ? error.faults : error;
+  }
 }
 
 t.test('an agent is a URL, with or without a path', async (t) => {
@@ -17,14 +26,6 @@ t.test('an agent is a URL, with or without a path', async (t) => {
 });
 
 t.test('what does not go together is said at once', async (t) => {
-  const faultsOf = (...argv: readonly string[]) => {
-    try {
-      checkSettings(readSettings(topSettings, argv, {}));
-      return [];
-    } catch (error) {
-      return error instanceof Error && 'faults' in error ? error.faults : error;
-    }
-  };
   t.strictSame(faultsOf('--once', '--json'), []);
   t.strictSame(faultsOf('--json', '--agent', 'http://a,http://a/metrics'), [
     '--json: only with --once',

@@ -12,6 +12,9 @@ const WEB_1 = edge(pod('web-1', '10.1.0.12'), { active: 2 });
 const STRANGER = edge({ ip: '203.0.113.10' }, { active: 4 });
 const ELSEWHERE = edge(pod('web-0', '10.1.0.11'), { active: 8 }, { port: '81', node: 'node-b' });
 
+const network = (ip: string) => ({ type: 'network', name: 'office', ip });
+const named = (type: string) => edge({ type, name: 'node-a' }, { active: 1 });
+
 t.test('an edge is a source, a destination and a port', async (t) => {
   t.strictSame(namesBy('edge', WEB_0, WEB_1, STRANGER, ELSEWHERE), [
     ['shop/web-0', 'shop/api', '80/tcp', 1],
@@ -43,7 +46,6 @@ t.test('rows can be workloads, sources, destinations or nodes', async (t) => {
 });
 
 t.test('both addresses of one pod are one source, those of a named network are not', async (t) => {
-  const network = (ip: string) => ({ type: 'network', name: 'office', ip });
   t.strictSame(
     namesBy(
       'source',
@@ -61,7 +63,6 @@ t.test('both addresses of one pod are one source, those of a named network are n
 });
 
 t.test('a gateway is told from the node whose name it has', async (t) => {
-  const named = (type: string) => edge({ type, name: 'node-a' }, { active: 1 });
   t.strictSame(namesBy('source', named('node'), named('gateway')), [
     ['node-a', 1],
     ['node-a (gateway)', 1],

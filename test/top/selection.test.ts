@@ -13,10 +13,16 @@ const COLUMNS = columnsOf(ROWS.map(({ values }) => values));
 
 const sources = (rows: typeof ROWS) => rows.map(({ names }) => names[0]);
 
+const found = (filter: string) => sources(filtered(ROWS, filter));
+
+function by(sort: string, isReversed = false) {
+  const column = COLUMNS.find(({ name }) => name === sort);
+  return sources(sorted(ROWS, { column, isReversed }));
+}
+
 t.test(
   'a filter looks for each of its words, in any case, also in addresses and apps',
   async (t) => {
-    const found = (filter: string) => sources(filtered(ROWS, filter));
     t.strictSame(found(''), ['shop/web-0', 'shop/cart-0', '203.0.113.10']);
     t.strictSame(found('WEB'), ['shop/web-0']);
     t.strictSame(found('shop/api 8080'), ['203.0.113.10']);
@@ -26,10 +32,6 @@ t.test(
 );
 
 t.test('rows are sorted by a number, the largest first, and equal ones by name', async (t) => {
-  const by = (sort: string, isReversed = false) => {
-    const column = COLUMNS.find(({ name }) => name === sort);
-    return sources(sorted(ROWS, { column, isReversed }));
-  };
   t.strictSame(by('active'), ['203.0.113.10', 'shop/cart-0', 'shop/web-0']);
   t.strictSame(by('active', true), ['shop/cart-0', 'shop/web-0', '203.0.113.10']);
   t.strictSame(by('name'), ['203.0.113.10', 'shop/cart-0', 'shop/web-0']);

@@ -40,10 +40,8 @@ async function topJson(t: Test, ...argv: readonly string[]) {
 
 t.test('khan top --kernel shows what was opened between its two looks', { skip }, async (t) => {
   const { namespace, argv } = await shop(t);
-  const top = new KhanProcess(t, [
-    ...['top', '--once', '--json', '--kernel', '--interval', '2s', '--log-level', 'debug'],
-    ...argv,
-  ]);
+  const kernel = ['top', '--once', '--json', '--kernel', '--interval', '2s'];
+  const top = new KhanProcess(t, [...kernel, '--log-level', 'debug', ...argv]);
   await top.logged('Snapshot published');
   await namespace.open({ ...webToApi, port: 8080, count: 3 });
   const { code, stdout } = await top.ended;
