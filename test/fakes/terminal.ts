@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { until } from '../demo/until.ts';
@@ -7,8 +8,6 @@ import { until } from '../demo/until.ts';
 const PROMPT = 'ready>';
 /** Longer than any test: nothing is left when a test could not tear down. */
 const SECONDS_MAX = 300;
-
-let opened = 0;
 
 interface Options {
   readonly columns: number;
@@ -18,19 +17,21 @@ interface Options {
 
 /** A terminal with a shell in it, as a person would have it: tmux, with a server of its own. */
 export class Terminal {
-  readonly #server: string;
+  readonly #sockets: string;
   readonly #directory: string;
   #files = 0;
 
-  private constructor(server: string, directory: string) {
-    this.#server = server;
+  private constructor(sockets: string, directory: string) {
+    this.#sockets = sockets;
     this.#directory = directory;
   }
 
   /** Resolves when the shell waits for a command. */
   static async open(t: Test, { columns, rows, env = {} }: Options): Promise<Terminal> {
     const directory = t.testdir({});
-    const terminal = new Terminal(`khan-${process.pid}-${opened++}`, directory);
+    // Not in the test's own folder: the path of a socket is short.
+    const sockets = mkdtempSync(join(tmpdir(), 'khan-'));
+    const terminal = new Terminal(sockets, directory);
     const { PATH = '', HOME = '/' } = process.env;
     const clean = Object.entries({ PATH, HOME, LANG: 'C.UTF-8', PS1: `${PROMPT} `, ...env });
     const shell = ['timeout', '--foreground', String(SECONDS_MAX), 'bash', '--norc', '--noprofile'];
@@ -42,7 +43,10 @@ export class Terminal {
         shell,
       ),
     );
-    t.teardown(() => terminal.#tmux(['kill-server']));
+    t.teardown(() => {
+      terminal.#tmux(['kill-server']);
+      rmSync(sockets, { recursive: true });
+    });
     await terminal.#prompted();
     return terminal;
   }
@@ -91,7 +95,7 @@ export class Terminal {
   }
 
   #tmux(argv: readonly string[]): string {
-    const env = { ...process.env, TMUX: '' };
-    return execFileSync('tmux', ['-L', this.#server, ...argv], { encoding: 'utf8', env });
+    const env = { ...process.env, TMUX: '', TMUX_TMPDIR: this.#sockets };
+    return execFileSync('tmux', argv, { encoding: 'utf8', env });
   }
 }
