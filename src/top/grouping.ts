@@ -1,6 +1,6 @@
 import { ATTRIBUTE } from '../telemetry/names.ts';
 import { addAll, addZeros, type Values } from './measures.ts';
-import type { Edge, Labels } from './reading.ts';
+import { keyOf, type Edge, type Labels } from './reading.ts';
 
 export const GROUPINGS = ['edge', 'workload', 'source', 'destination', 'node'] as const;
 
@@ -94,8 +94,7 @@ export function groupBy(by: GroupingName, edges: Iterable<Edge>): readonly Row[]
   const rows = new Map<string, Row>();
   for (const { labels, values } of edges) {
     const kept = keep(labels);
-    let key = '';
-    for (const label in kept) key += `${label}=${kept[label]}\n`;
+    const key = keyOf(kept);
     let row = rows.get(key);
     if (row === undefined) {
       row = { names: names(kept), labels: kept, values: {} };

@@ -84,10 +84,7 @@ function addSample(edges: Map<string, Edge>, { name, labels, value }: Sample): v
   const sources = SOURCES_OF.get(name);
   if (sources === undefined) return;
   const own = sources[0]?.own;
-  let key = '';
-  for (const label in labels) {
-    if (label !== own) key += `${label}=${labels[label]}\n`;
-  }
+  const key = keyOf(labels, own);
   let edge = edges.get(key);
   if (edge === undefined) {
     const { [own ?? '']: _, ...rest } = labels;
@@ -99,4 +96,15 @@ function addSample(edges: Map<string, Edge>, { name, labels, value }: Sample): v
     // What is told and does not count is 0, which is not the same as unknown.
     addTo(edge.values, measure, isCounted ? value : 0);
   }
+}
+
+/** The same text for the same labels in the same order, and for no others, whatever the values are. */
+export function keyOf(labels: Labels, without?: string): string {
+  let key = '';
+  for (const label in labels) {
+    if (label === without) continue;
+    const value = labels[label] ?? '';
+    key += `${label}=${value.length}:${value}`;
+  }
+  return key;
 }

@@ -9,7 +9,7 @@ import {
   UNANSWERED,
 } from '../../src/connections/measure.ts';
 import { IDLE_BANDS } from '../../src/connections/signals.ts';
-import { readPage } from '../../src/top/reading.ts';
+import { keyOf, readPage } from '../../src/top/reading.ts';
 import { AgentPage } from '../builders/agent-page.ts';
 import { SeriesBuilder } from '../builders/series.ts';
 
@@ -149,3 +149,9 @@ t.test(
     t.ok(turns.count >= 10, `${turns.count} turns`);
   },
 );
+
+t.test('labels that read alike are still others', async (t) => {
+  const twins = [{ a: '1', b: '2' }, { a: '1b=1:2' }, { a: '1\nb=2' }, { b: '2' }];
+  t.equal(new Set(twins.map((labels) => keyOf(labels))).size, twins.length);
+  t.equal(keyOf({ a: '1', state: 'CLOSE', b: '2' }, 'state'), keyOf({ a: '1', b: '2' }));
+});
