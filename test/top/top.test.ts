@@ -1,10 +1,12 @@
 /** The real program, against real agents and the real kernel: what it prints is what was done. */
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import { KhanPrograms } from '../../src/demo/khan-programs.ts';
 import { Lab } from '../../src/demo/lab.ts';
 import { LEAK, Scenario } from '../../src/demo/scenario.ts';
+import { NODES } from '../../src/demo/topology.ts';
 import { Traffic } from '../../src/demo/traffic.ts';
 import { compare, type Comparison } from '../../src/demo/truth.ts';
 import { until } from '../demo/until.ts';
@@ -122,31 +124,49 @@ function openedByName({ rows }: Comparison): Record<string, number> {
 t.test('over all nodes of a cluster each connection is there once', { skip }, async (t) => {
   const { signal } = new AbortController();
   await using lab = await Lab.create({ signal });
+  for (const { name } of NODES) {
+    await lab.namespace(name).sysctl({ 'net/netfilter/nf_conntrack_acct': '1' });
+  }
   await using traffic = new Traffic(lab);
   const scenario = new Scenario(traffic, { withPing: false });
   await scenario.start();
-  const khanOptions = { lab, pollIntervalMs: 500, logLevel: 'error', signal };
-  await using programs = await KhanPrograms.start(khanOptions);
+  const options = { lab, pollIntervalMs: 500, logLevel: 'error', signal };
+  await using programs = await KhanPrograms.start(options);
   await scenario.round();
-  const expected = openedByName(compare({ truth: traffic.truth(), samples: [], leak: LEAK }));
+  const truth = traffic.truth();
+  const expected = openedByName(compare({ truth, samples: [], leak: LEAK }));
   t.ok(Object.keys(expected).length > 15);
 
   const urls = programs.agents.map(({ url }) => url).join(',');
-  const opened = { last: {} };
+  let rows: readonly ClusterRow[] = [];
+  const openedRows = () => rows.filter(({ opened }) => opened > 0);
+  const opened = () => Object.fromEntries(openedRows().map((row) => [row.name, row.opened]));
   const isTruth = async () => {
-    const { rows } = await topJson(t, '--agent', urls);
-    const told: readonly { name: string; opened: number }[] = rows;
-    opened.last = Object.fromEntries(
-      told.filter((row) => row.opened > 0).map((row) => [row.name, row.opened]),
-    );
-    return JSON.stringify(sortedKeys(opened.last)) === JSON.stringify(sortedKeys(expected));
+    rows = (await topJson(t, '--agent', urls)).rows;
+    return isDeepStrictEqual(opened(), expected);
   };
-  await until(isTruth);
-  t.strictSame(opened.last, expected);
+  await until(isTruth, { patienceMs: 60_000 });
+  t.strictSame(opened(), expected);
+
+  const sumOf = (measure: 'halfClosed' | 'unanswered') =>
+    rows.reduce((sum, row) => sum + row[measure], 0);
+  const ended = (how: 'half' | 'unanswered') =>
+    truth.reduce((sum, each) => sum + each.ended[how], 0);
+  t.ok(ended('half') > 0 && ended('unanswered') > 0);
+  t.equal(sumOf('halfClosed'), ended('half'), 'those that one end has closed');
+  t.equal(sumOf('unanswered'), ended('unanswered'), 'those that nobody answers');
+  t.ok(
+    openedRows().every(({ bytesToServer }) => bytesToServer > 0),
+    'the bytes that the kernel accounts',
+  );
 });
 
-function sortedKeys(counts: Readonly<Record<string, number>>) {
-  return Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1));
+interface ClusterRow {
+  readonly name: string;
+  readonly opened: number;
+  readonly halfClosed: number;
+  readonly unanswered: number;
+  readonly bytesToServer: number;
 }
 
 t.test('a table without a terminal is one clear error', async (t) => {
