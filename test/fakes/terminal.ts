@@ -34,7 +34,9 @@ export class Terminal {
     const terminal = new Terminal(sockets, directory);
     const { PATH = '', HOME = '/' } = process.env;
     const clean = Object.entries({ PATH, HOME, LANG: 'C.UTF-8', PS1: `${PROMPT} `, ...env });
-    const shell = ['timeout', '--foreground', String(SECONDS_MAX), 'bash', '--norc', '--noprofile'];
+    // An interactive shell ignores SIGTERM.
+    const limit = ['timeout', '--foreground', '--signal=HUP', String(SECONDS_MAX)];
+    const shell = [...limit, 'bash', '--norc', '--noprofile'];
     const size = ['-x', String(columns), '-y', String(rows)];
     terminal.#tmux(
       ['-u', '-f', '/dev/null', 'new-session', '-d', ...size, 'env', '-i'].concat(
