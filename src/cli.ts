@@ -56,6 +56,27 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
     },
   ],
   [
+    'top',
+    {
+      summary: 'a live table of connections, from running agents or straight from the kernel',
+      load: async () => {
+        const { topSettings } = await import('./top/config.ts');
+        const { runTop } = await import('./top/top.ts');
+        return runnable(
+          topSettings,
+          (settings) => settings['log-level'],
+          async (context) => {
+            const openKernel = async (given: typeof context.settings) => {
+              const { openKernelPage } = await import('./agent/kernel-page.ts');
+              return openKernelPage({ ...context, given });
+            };
+            await runTop({ ...context, openKernel });
+          },
+        );
+      },
+    },
+  ],
+  [
     'demo',
     {
       summary: 'a whole cluster in network namespaces of this machine, with its truth beside it',

@@ -5,6 +5,7 @@ import t from 'tap';
 import { agentSettings } from '../src/agent/config.ts';
 import { controllerSettings } from '../src/controller/config.ts';
 import { demoSettings } from '../src/demo/config.ts';
+import { topSettings } from '../src/top/config.ts';
 import { settingsMarkdown, type SettingsTable } from '../src/runtime/settings.ts';
 
 /** Defaults that depend on the machine, as the page writes them. */
@@ -13,6 +14,7 @@ const HOST_NAME = '`hostname`';
 const PROGRAMS: Readonly<Record<string, SettingsTable>> = {
   agent: agentSettings,
   controller: controllerSettings,
+  top: topSettings,
   demo: demoSettings,
 };
 

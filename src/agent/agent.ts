@@ -13,7 +13,7 @@ import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
-import { SelfMetrics } from '../telemetry/self-metrics.ts';
+import { observeSnapshotTime, SelfMetrics } from '../telemetry/self-metrics.ts';
 import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
 import { Cycle } from './cycle.ts';
@@ -102,6 +102,7 @@ export async function createAgent(
   });
   setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const { meter } = telemetry;
+  observeSnapshotTime(meter, () => producer.takenAtMs);
   const names = namesFrom(settings, { resources: setup, meter, log });
   const cycle = new Cycle({
     snapshots,

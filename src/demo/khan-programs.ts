@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KhanProcess, freePort } from './khan-process.ts';
 import type { Lab } from './lab.ts';
-import { type Sample, parsePage } from './page.ts';
+import { type Sample, parsePage } from '../telemetry/samples.ts';
 import { NODES, inventoryFile } from './topology.ts';
 
 const CONTROLLER_PORT = 8080;

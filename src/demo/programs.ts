@@ -4,8 +4,10 @@ import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import type { Log } from '../runtime/log.ts';
 import { COMMAND_PATH, runCommand } from './command.ts';
 
-/** Programs that build the lab, and the package that has them on every distribution. */
-const PACKAGES: Readonly<Record<string, string>> = {
+/** Programs by name, with the package that has them on every distribution. */
+type Packages = Readonly<Record<string, string>>;
+
+const LAB_PACKAGES: Packages = {
   ip: 'iproute2',
   nft: 'nftables',
   nsenter: 'util-linux',
@@ -28,25 +30,35 @@ export async function hasProgram(name: string): Promise<boolean> {
 }
 
 /** Installs what is missing, as root of a Debian; else throws a {@link Failure}: what to type. */
-export async function requirePrograms({ log }: { readonly log: Log }): Promise<void> {
-  let missing = await missingPrograms();
+export async function requirePrograms({
+  log,
+  packages = LAB_PACKAGES,
+  purpose = 'build a cluster on this machine',
+}: {
+  readonly log: Log;
+  readonly packages?: Packages;
+  /** What cannot be done without them. */
+  readonly purpose?: string;
+}): Promise<void> {
+  let missing = await missingOf(packages);
   if (missing.length > 0 && process.getuid?.() === 0 && (await hasProgram('apt-get'))) {
-    log.warn({ missing }, `installing ${packagesOf(missing)} with apt-get`);
-    await aptInstall(missing);
-    missing = await missingPrograms();
+    const wanted = packagesOf(missing, packages);
+    log.warn({ missing }, `installing ${wanted} with apt-get`);
+    await aptInstall(wanted);
+    missing = await missingOf(packages);
   }
   if (missing.length === 0) return;
   const installer = await firstInstaller();
+  const command = installer === undefined ? 'install' : `sudo ${installer}`;
   throw new Failure(
-    `Cannot build a cluster on this machine: ${missing.join(', ')} missing. ` +
-      `Type: ${installer === undefined ? 'install' : `sudo ${installer}`} ${packagesOf(missing)}`,
+    `Cannot ${purpose}: ${missing.join(', ')} missing. ` +
+      `Type: ${command} ${packagesOf(missing, packages)}`,
     { exitCode: EXIT_FAILURE },
   );
 }
 
-async function aptInstall(programs: readonly string[]): Promise<void> {
+async function aptInstall(packages: string): Promise<void> {
   const apt = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get'];
-  const packages = packagesOf(programs);
   try {
     await runCommand([...apt, 'update']);
     await runCommand([...apt, 'install', '-y', '--no-install-recommends', ...packages.split(' ')]);
@@ -56,8 +68,8 @@ async function aptInstall(programs: readonly string[]): Promise<void> {
   }
 }
 
-async function missingPrograms(): Promise<readonly string[]> {
-  const names = Object.keys(PACKAGES);
+async function missingOf(packages: Packages): Promise<readonly string[]> {
+  const names = Object.keys(packages);
   const present = await Promise.all(names.map(hasProgram));
   return names.filter((_, index) => !present[index]);
 }
@@ -69,6 +81,6 @@ async function firstInstaller(): Promise<string | undefined> {
   return undefined;
 }
 
-function packagesOf(programs: readonly string[]): string {
-  return [...new Set(programs.map((name) => PACKAGES[name] ?? name))].join(' ');
+function packagesOf(programs: readonly string[], packages: Packages): string {
+  return [...new Set(programs.map((name) => packages[name] ?? name))].join(' ');
 }

@@ -4,7 +4,7 @@
  * that decides the same; only the names of its metric and attributes do.
  */
 import { ATTRIBUTE, METRIC, ORIGINAL } from '../telemetry/names.ts';
-import type { Sample } from './page.ts';
+import type { Sample } from '../telemetry/samples.ts';
 import { identities, nodeOf, place } from './topology.ts';
 import { type Truth, openNow } from './traffic.ts';
 

@@ -155,6 +155,11 @@ export const METRIC = {
     unit: '{edge}',
     description: 'Edges that are folded into overflow series now',
   },
+  agentSnapshotTime: {
+    name: 'khan_agent_snapshot_time',
+    unit: 's',
+    description: 'When the published snapshot was taken, in seconds since 1970',
+  },
   agentPushRequests: {
     name: 'khan_agent_push_requests',
     unit: '{request}',

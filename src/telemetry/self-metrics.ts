@@ -20,6 +20,15 @@ export type CycleReport =
 
 type SuccessReport = Extract<CycleReport, { result: 'success' }>;
 
+/** Asks at each collection; not finite before the first snapshot is published. */
+export function observeSnapshotTime(meter: Meter, takenAtMs: () => number): void {
+  const time = meter.createObservableGauge(...instrument(METRIC.agentSnapshotTime));
+  time.addCallback((result) => {
+    const takenMs = takenAtMs();
+    if (Number.isFinite(takenMs)) result.observe(takenMs / 1000);
+  });
+}
+
 /** Khan about khan: ordinary instruments, for there are few series and they never end. */
 export class SelfMetrics {
   readonly #cycles;

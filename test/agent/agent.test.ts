@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
-import { parsePage } from '../../src/demo/page.ts';
+import { parsePage } from '../../src/telemetry/samples.ts';
 import { until } from '../demo/until.ts';
 import { khan, KhanProcess, startAgent } from '../fakes/khan-process.ts';
 import { listenOnLoopback } from '../fakes/loopback.ts';

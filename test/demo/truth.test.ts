@@ -1,5 +1,5 @@
 import t from 'tap';
-import { parsePage } from '../../src/demo/page.ts';
+import { parsePage } from '../../src/telemetry/samples.ts';
 import type { Truth } from '../../src/demo/traffic.ts';
 import { compare } from '../../src/demo/truth.ts';
 

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Test } from 'tap';
-import type { Sample } from '../../src/demo/page.ts';
+import type { Sample } from '../../src/telemetry/samples.ts';
 import type { Cluster } from '../kernel/cluster.ts';
 import { PATHS, openPath, rowsIn } from '../kernel/paths.ts';
 import { type Labels, type Row, changes, clusterSum, merged, rowsOf } from '../kernel/rows.ts';

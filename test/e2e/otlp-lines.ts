@@ -1,6 +1,6 @@
 /** What a Collector's file exporter has written, one OTLP/JSON request a line, as samples of a page. */
 import { existsSync, readFileSync } from 'node:fs';
-import type { Sample } from '../../src/demo/page.ts';
+import type { Sample } from '../../src/telemetry/samples.ts';
 
 /** 64-bit integers are text. */
 interface KeyValue {

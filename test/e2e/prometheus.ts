@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { freePort } from '../../src/demo/khan-process.ts';
-import type { Sample } from '../../src/demo/page.ts';
+import type { Sample } from '../../src/telemetry/samples.ts';
 
 const READY_MS_MAX = 30_000;
 const CHECK_MS = 50;

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Test } from 'tap';
 import { createAgent } from '../../src/agent/agent.ts';
 import type { AgentSettings } from '../../src/agent/config.ts';
-import { type Sample, parsePage } from '../../src/demo/page.ts';
+import { type Sample, parsePage } from '../../src/telemetry/samples.ts';
 import type { Traffic } from '../../src/demo/traffic.ts';
 import { createLog } from '../../src/runtime/log.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';

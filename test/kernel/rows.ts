@@ -1,5 +1,5 @@
 /** What the agents' pages say of connections, and what they should say, in the same form. */
-import type { Sample } from '../../src/demo/page.ts';
+import type { Sample } from '../../src/telemetry/samples.ts';
 import { type Addresses, FAMILIES, identities } from '../../src/demo/topology.ts';
 
 export type Labels = Readonly<Record<string, string>>;

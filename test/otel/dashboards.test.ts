@@ -7,7 +7,7 @@ import { DASHBOARDS } from '../../otel/grafana/source/dashboards.ts';
 import type { Panel } from '../../otel/grafana/source/panel.ts';
 import { Inventory } from '../../src/inventory/inventory.ts';
 import { SelfMetrics } from '../../src/controller/self-metrics.ts';
-import { parsePage } from '../../src/demo/page.ts';
+import { parsePage } from '../../src/telemetry/samples.ts';
 import { expressionsOf, filled, urlsOf, variableNames } from '../dashboards/expressions.ts';
 import { skip as noKernel } from '../kernel/skip.ts';
 import { pagesOf } from './pages.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { parsePage, type Sample } from '../../src/demo/page.ts';
+import { parsePage, type Sample } from '../../src/telemetry/samples.ts';
 import { controllerArgv } from '../builders/controller-argv.ts';
 import { until } from '../demo/until.ts';
 import { KhanProcess, startAgent } from '../fakes/khan-process.ts';

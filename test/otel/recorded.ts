@@ -21,7 +21,7 @@ import {
 import { WHOLE_ADDRESS } from '../../src/telemetry/external-prefix.ts';
 import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../../src/telemetry/mapping-metrics.ts';
-import { SelfMetrics } from '../../src/telemetry/self-metrics.ts';
+import { observeSnapshotTime, SelfMetrics } from '../../src/telemetry/self-metrics.ts';
 import { publicationOf, SeriesBuilder } from '../builders/series.ts';
 import { startedTelemetry } from '../builders/started-telemetry.ts';
 import { otlpReceiver } from '../fakes/otlp-receiver.ts';
@@ -48,6 +48,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
     unresolvedAddresses: 1,
     lastAnswerMs: 1,
   }));
+  observeSnapshotTime(meter, () => producer.takenAtMs);
   new QuestionMetrics(meter).answered(1);
   new SelfMetrics(meter).recordCycle({
     result: 'success',

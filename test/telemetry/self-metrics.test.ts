@@ -1,5 +1,5 @@
 import t from 'tap';
-import { SelfMetrics } from '../../src/telemetry/self-metrics.ts';
+import { observeSnapshotTime, SelfMetrics } from '../../src/telemetry/self-metrics.ts';
 import { collectedMeter } from '../builders/collected.ts';
 
 function createSelfMetrics() {
@@ -57,4 +57,13 @@ t.test('a failed cycle is counted and leaves the sizes as they were', async (t) 
     khan_agent_dump_duration: 0.3,
     khan_agent_edges: 40,
   });
+});
+
+t.test('the time of a snapshot is told once there is one', async (t) => {
+  const { meter, values } = collectedMeter();
+  const published = { takenAtMs: Number.NEGATIVE_INFINITY };
+  observeSnapshotTime(meter, () => published.takenAtMs);
+  t.strictSame(await values(), {});
+  published.takenAtMs = 1_700_000_000_250;
+  t.strictSame(await values(), { khan_agent_snapshot_time: 1_700_000_000.25 });
 });

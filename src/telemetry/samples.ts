@@ -11,16 +11,25 @@ const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\["\\n])*)"(?:,|$)/y;
 const NUMBER = /^(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?Inf|NaN)$/i;
 const ESCAPED: Readonly<Record<string, string>> = { '\\n': '\n', '\\"': '"', '\\\\': '\\' };
 
-export function parsePage(page: string): readonly Sample[] {
-  const samples: Sample[] = [];
-  for (const [index, line] of page.split('\n').entries()) {
+/** One after the other: a page may have 100,000, and hardly anybody needs all of them at once. */
+export function* samplesOf(page: string): Generator<Sample, void> {
+  let start = 0;
+  for (let number = 1; start < page.length; number++) {
+    const lineEnd = page.indexOf('\n', start);
+    const end = lineEnd < 0 ? page.length : lineEnd;
+    const line = page.slice(start, end);
+    start = end + 1;
     if (line === '' || line.startsWith('#')) continue;
     const sample = parseSample(line);
     if (sample === undefined)
-      throw new SyntaxError(`Cannot read line ${index + 1} of the page: ${line}`);
-    samples.push(sample);
+      throw new SyntaxError(`Cannot read line ${number} of the page: ${line}`);
+    yield sample;
   }
-  return samples;
+}
+
+/** All of them, for a page that is known to be small. */
+export function parsePage(page: string): readonly Sample[] {
+  return [...samplesOf(page)];
 }
 
 function parseSample(line: string): Sample | undefined {
@@ -36,8 +45,10 @@ function parseLabels(text: string): Record<string, string> | undefined {
   while (end < text.length) {
     LABEL.lastIndex = end;
     const [, name, value] = LABEL.exec(text) ?? [];
-    if (name === undefined || value === undefined || name in labels) return undefined;
-    labels[name] = value.replaceAll(/\\./g, (escape) => ESCAPED[escape] ?? escape);
+    if (name === undefined || value === undefined || Object.hasOwn(labels, name)) return undefined;
+    labels[name] = value.includes('\\')
+      ? value.replaceAll(/\\./g, (escape) => ESCAPED[escape] ?? escape)
+      : value;
     end = LABEL.lastIndex;
   }
   return labels;
