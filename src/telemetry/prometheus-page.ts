@@ -26,6 +26,9 @@ import { LabelParts } from './label-parts.ts';
 import { PageBudget, RenderedPage, answer } from './rendered-page.ts';
 import { ScrapeLog } from './scrape-log.ts';
 
+/** Characters of a user agent that tell clients apart. */
+const USER_AGENT_MAX = 128;
+
 interface Options {
   /** `takenAtMs`: when the snapshot that it hands over was taken, in ms since the epoch. */
   readonly producer: MetricProducer & { readonly takenAtMs: number };
@@ -72,11 +75,11 @@ export class PrometheusPage {
   /** Answers one scrape; a failure is logged and answered with 500, never thrown. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { now, log } = this.#options;
-    const address = request.socket.remoteAddress ?? '';
+    const client = clientOf(request);
     const format = chooseFormat(request.headers.accept);
-    const rendering = this.#share(format, this.#scrapes.horizonMs(address, now()));
+    const rendering = this.#share(format, this.#scrapes.horizonMs(client, now()));
     if (await answer({ request, response }, rendering.page, log)) {
-      this.#scrapes.note(address, { nowMs: now(), seenAtMs: rendering.seenAtMs });
+      this.#scrapes.note(client, { nowMs: now(), seenAtMs: rendering.seenAtMs });
     }
   }
 
@@ -148,6 +151,12 @@ export class PrometheusPage {
       createdName: isMonotonic && hasCreated ? `${name}_created` : undefined,
     };
   }
+}
+
+/** Whoever looks from the host of a Prometheus, such as `khan top`, is another client than that. */
+function clientOf({ socket, headers }: IncomingMessage): string {
+  const program = headers['user-agent'] ?? '';
+  return `${socket.remoteAddress} ${program.slice(0, USER_AGENT_MAX)}`;
 }
 
 function createSerializer(): PrometheusSerializer {

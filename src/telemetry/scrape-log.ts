@@ -21,11 +21,11 @@ interface Client {
  *
  * What a client has seen is told by the time of the snapshot that was on its page, not by the time
  * of its scrape: a series becomes visible a while after its snapshot was taken, and a scrape in
- * between has not seen it. Clients behind one address (a proxy) count as one.
+ * between has not seen it. Clients that the caller cannot tell apart (a proxy's) count as one.
  */
 export class ScrapeLog {
   readonly #pollIntervalMs: number;
-  /** By remote address, the latest last. */
+  /** By what the caller calls them, the latest last. */
   readonly #clients = new Map<string, Client>();
 
   constructor({ pollIntervalMs }: { readonly pollIntervalMs: number }) {
@@ -33,20 +33,20 @@ export class ScrapeLog {
   }
 
   /**
-   * Counter series published later than this show 0 on a page for `address`. The later the horizon,
+   * Counter series published later than this show 0 on a page for `client`. The later the horizon,
    * the more a page shows; a page with an earlier one is right for this client too.
    */
-  horizonMs(address: string, nowMs: number): number {
+  horizonMs(client: string, nowMs: number): number {
     const releasedMs = nowMs - this.#pollIntervalMs;
-    const client = this.#clients.get(address);
-    if (client === undefined || nowMs - client.scrapedAtMs > AWAY_MS_MAX) return releasedMs;
-    return Math.min(releasedMs, client.seenAtMs);
+    const known = this.#clients.get(client);
+    if (known === undefined || nowMs - known.scrapedAtMs > AWAY_MS_MAX) return releasedMs;
+    return Math.min(releasedMs, known.seenAtMs);
   }
 
-  /** Notes that `address` has got a page with the publication taken at `seenAtMs`. */
-  note(address: string, { nowMs, seenAtMs }: { nowMs: number; seenAtMs: number }): void {
-    this.#clients.delete(address);
-    this.#clients.set(address, { scrapedAtMs: nowMs, seenAtMs });
+  /** Notes that `client` has got a page with the publication taken at `seenAtMs`. */
+  note(client: string, { nowMs, seenAtMs }: { nowMs: number; seenAtMs: number }): void {
+    this.#clients.delete(client);
+    this.#clients.set(client, { scrapedAtMs: nowMs, seenAtMs });
     const [oldest] = this.#clients.keys();
     if (this.#clients.size > CLIENTS_MAX && oldest !== undefined) this.#clients.delete(oldest);
   }

@@ -3,8 +3,11 @@ import type { PageSource } from './agents.ts';
 /** A page of 100,000 samples has 30 MB. */
 const PAGE_BYTES_MAX = 256 * 1024 * 1024;
 const PAGE_MS_MAX = 10_000;
-/** On its way a page is compressed: fetch() asks for that, and undoes it. */
-const HEADERS = { accept: 'text/plain; version=0.0.4' };
+/**
+ * On its way a page is compressed: fetch() asks for that, and undoes it. With a name of its own this is
+ * not taken for a Prometheus on the same host.
+ */
+const HEADERS = { accept: 'text/plain; version=0.0.4', 'user-agent': 'khan-top' };
 
 interface Limits {
   readonly bytesMax: number;

@@ -1,5 +1,5 @@
 /** What pages say of connections beside opened, closed and active. */
-import type { Sample } from '../../src/demo/page.ts';
+import type { Sample } from '../../src/telemetry/samples.ts';
 
 /** Of one edge's signals: `idle lt_1m` → 3. What is 0 is left out. */
 export type Signals = Readonly<Record<string, number>>;

@@ -189,6 +189,22 @@ t.test('every scraper, whatever its rhythm, sees a new counter series at 0 first
   t.equal(await opened(361_000, slow), '1');
 });
 
+t.test('another program on the host of a scraper is another client', async (t) => {
+  const { producer, clock, fetchPage } = await servePage(t);
+  const opened = async (nowMs: number, program: string): Promise<string | undefined> => {
+    clock.nowMs = nowMs;
+    const page = await text(await fetchPage({ headers: { 'user-agent': program } }));
+    return sample(page, 'khan_connection_total');
+  };
+  await opened(100_000, 'Prometheus/3');
+  const series = new SeriesBuilder({ opened: 1, publishedAtMs: 130_000 });
+  producer.publish(publicationOf(130_000, series), TABLE);
+  t.equal(await opened(140_000, 'khan top'), '0');
+  t.equal(await opened(170_000, 'khan top'), '1');
+  t.equal(await opened(171_000, 'Prometheus/3'), '0', 'it has not seen the 0 yet');
+  t.equal(await opened(201_000, 'Prometheus/3'), '1');
+});
+
 t.test('an ended series leaves the page, and is 0 again when it returns', async (t) => {
   const { producer, clock, scrape } = await servePage(t);
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 0 });
