@@ -1,0 +1,113 @@
+/** What the kernel says of connections as they come and go. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { json } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import { TCP, UDP } from '../builders/flow.ts';
+import type { Heard } from './listen.ts';
+import type { Shortly } from './short-connections.ts';
+import { skip } from './skip.ts';
+
+const LISTEN = fileURLToPath(new URL('./listen.ts', import.meta.url));
+const SHORT_CONNECTIONS = fileURLToPath(new URL('./short-connections.ts', import.meta.url));
+const COUNT = 20;
+/** enum tcp_conntrack */
+const [SYN_SENT, TIME_WAIT, CLOSE] = [1, 7, 8];
+
+const TRACKING = `table inet tracking {
+  chain input { type filter hook input priority 0; ct state new counter; }
+}`;
+
+interface Report {
+  readonly malformed: number;
+  readonly overflowed: boolean;
+  readonly heard: readonly Heard[];
+}
+
+async function tracked(): Promise<NetworkNamespace> {
+  const namespace = await NetworkNamespace.create('events');
+  await namespace.nft(TRACKING);
+  await namespace.sysctl({
+    'net/netfilter/nf_conntrack_tcp_timeout_close': '1',
+    'net/netfilter/nf_conntrack_tcp_timeout_time_wait': '1',
+    'net/netfilter/nf_conntrack_udp_timeout': '1',
+  });
+  return namespace;
+}
+
+async function listen({ path }: NetworkNamespace): Promise<() => Promise<Report>> {
+  const listener = spawn(process.execPath, [LISTEN, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(listener.stdout, 'data');
+  return async () => {
+    listener.stdin.end();
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- listen.ts writes it
+    return (await json(listener.stdout)) as Report;
+  };
+}
+
+async function make(namespace: NetworkNamespace, wishes: readonly Shortly[]): Promise<void> {
+  await namespace.run([process.execPath, SHORT_CONNECTIONS, JSON.stringify(wishes)]);
+}
+
+const wishes = (['127.0.0.1', '::1'] as const).flatMap((address): Shortly[] => {
+  const between = { source: address, destination: address, count: COUNT };
+  return [
+    { how: 'refused', port: 5001, ...between },
+    { how: 'reset', port: 5002, ...between },
+    { how: 'orderly', port: 5003, ...between },
+    { how: 'udp', port: 5004, ...between },
+  ];
+});
+
+t.test(
+  'each connection is told when it comes and when it goes, however short it was',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    await using namespace = await tracked();
+    const end = await listen(namespace);
+    await make(namespace, wishes);
+    const { malformed, overflowed, heard } = await end();
+    t.strictSame({ malformed, overflowed }, { malformed: 0, overflowed: false });
+
+    for (const { destination, port, how } of wishes) {
+      const its = heard.filter((one) => one.destination === destination && one.port === port);
+      const begun = its.filter(({ kind }) => kind === 'new').map(({ identity }) => identity);
+      const gone = its.filter(({ kind }) => kind === 'destroy');
+      t.equal(new Set(begun).size, COUNT, `${how} ${destination}: all begin`);
+      t.strictSame(
+        gone.map(({ identity }) => identity).toSorted(),
+        begun.toSorted(),
+        `${how} ${destination}: each ends once, as what it began`,
+      );
+      const protocol = how === 'udp' ? UDP : TCP;
+      t.ok(its.every((one) => one.protocol === protocol));
+      const last = {
+        refused: [SYN_SENT, CLOSE],
+        reset: [CLOSE],
+        orderly: [TIME_WAIT],
+        udp: [0xff],
+      };
+      t.ok(
+        gone.every(({ state }) => last[how].includes(state)),
+        `${how} ${destination}: the state is the last one`,
+      );
+    }
+  },
+);
+
+t.test(
+  'of an entry that was there before anybody listened, nothing is told: nf_conntrack_events is 2',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    await using namespace = await tracked();
+    const before = { source: '127.0.0.1', destination: '127.0.0.1', port: 5002, count: COUNT };
+    await make(namespace, [{ how: 'reset', ...before }]);
+    const end = await listen(namespace);
+    await make(namespace, [{ how: 'reset', ...before, port: 5003 }]);
+    const { heard } = await end();
+    const ends = heard.filter(({ kind }) => kind === 'destroy').map(({ port }) => port);
+    t.strictSame(ends, Array(COUNT).fill(5003));
+  },
+);
