@@ -3,21 +3,11 @@ import { NETLINK_NETFILTER, NLMSG_HDR_WORDS } from '../netlink/constants.ts';
 import { messageEnd, messageType, type Receiver } from '../netlink/datagram.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import { NetlinkListener } from '../netlink/socket.ts';
-import {
-  IPCTNL_MSG_CT_DELETE,
-  IPCTNL_MSG_CT_NEW,
-  NFNLGRP_CONNTRACK_DESTROY,
-  NFNLGRP_CONNTRACK_NEW,
-} from './constants.ts';
+import { IPCTNL_MSG_CT_DELETE, NFNLGRP_CONNTRACK_DESTROY } from './constants.ts';
 import { decodeEntry } from './decode.ts';
 import { ENTRY_WORDS } from './entry.ts';
 
 const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
-
-export const EVENT_KINDS = ['new', 'destroy'] as const;
-export type EventKind = (typeof EVENT_KINDS)[number];
-
-const GROUPS = { new: NFNLGRP_CONNTRACK_NEW, destroy: NFNLGRP_CONNTRACK_DESTROY } as const;
 
 /**
  * An event of 200 bytes takes 1,280 of it while it waits, and the kernel doubles what is asked for: room
@@ -35,12 +25,12 @@ export interface Drained {
 }
 
 /** `entry` is decoded, and the visitor's only until it returns. */
-export type EventVisitor = (kind: EventKind, entry: Uint32Array) => void;
+export type EventVisitor = (entry: Uint32Array) => void;
 
 /**
- * What becomes of the table's entries, as it happens: ctnetlink sends a message when an entry is confirmed
- * (`new`), and one when it is about to leave (`destroy`), before it does (nf_ct_delete()). Updates, most of
- * all messages, are not asked for.
+ * The entries that leave the table, as it happens: ctnetlink sends a message of each, before it leaves
+ * (nf_ct_delete()). What begins and what changes are not asked for: the first follows from this and the
+ * snapshots, the second is most of all messages.
  *
  * With net.netfilter.nf_conntrack_events at 2, its default, only entries that were made while somebody
  * listened send anything (nf_ct_ecache_ext_add()).
@@ -51,18 +41,15 @@ export class ConntrackEvents implements Disposable {
   readonly #entry = new Uint32Array(ENTRY_WORDS);
 
   /** Throws a NetlinkError. */
-  constructor(
-    kinds: readonly EventKind[],
-    open: (groups: readonly number[]) => Receiver & Disposable = openListener,
-  ) {
-    this.#receiver = open(kinds.map((kind) => GROUPS[kind]));
+  constructor(open: () => Receiver & Disposable = openListener) {
+    this.#receiver = open();
     this.#words = new Uint32Array(this.#receiver.buffer);
   }
 
-  /** Visits what waits, oldest first, `eventsMax` datagrams at most. Throws a NetlinkError. */
-  drain(visit: EventVisitor, { eventsMax }: { readonly eventsMax: number }): Drained {
+  /** Visits what waits, oldest first, `datagramsMax` at most. Throws a NetlinkError. */
+  drain(visit: EventVisitor, { datagramsMax }: { readonly datagramsMax: number }): Drained {
     const drained = { received: 0, malformed: 0, overflowed: false };
-    for (let datagrams = 0; datagrams < eventsMax; datagrams++) {
+    for (let datagrams = 0; datagrams < datagramsMax; datagrams++) {
       const bytes = this.#receiver.receive();
       if (bytes === -EAGAIN) break;
       if (bytes === -EINTR) continue;
@@ -102,11 +89,10 @@ export class ConntrackEvents implements Disposable {
         drained.malformed++;
         return;
       }
-      const kind = kindOf(messageType(words, at));
-      if (kind === undefined) continue;
+      if (messageType(words, at) !== IPCTNL_MSG_CT_DELETE) continue;
       if (decodeEntry(words, at + NLMSG_HDR_WORDS, end, this.#entry)) {
         drained.received++;
-        visit(kind, this.#entry);
+        visit(this.#entry);
       } else {
         drained.malformed++;
       }
@@ -114,18 +100,10 @@ export class ConntrackEvents implements Disposable {
   }
 }
 
-/** Group NEW has IPCTNL_MSG_CT_NEW; so has group UPDATE, which is not joined. */
-function kindOf(type: number): EventKind | undefined {
-  switch (type) {
-    case IPCTNL_MSG_CT_NEW:
-      return 'new';
-    case IPCTNL_MSG_CT_DELETE:
-      return 'destroy';
-    default:
-      return undefined;
-  }
-}
-
-function openListener(groups: readonly number[]): NetlinkListener {
-  return new NetlinkListener({ protocol: NETLINK_NETFILTER, groups, bufferBytes: BUFFER_BYTES });
+function openListener(): NetlinkListener {
+  return new NetlinkListener({
+    protocol: NETLINK_NETFILTER,
+    groups: [NFNLGRP_CONNTRACK_DESTROY],
+    bufferBytes: BUFFER_BYTES,
+  });
 }

@@ -14,8 +14,6 @@ export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLMSG_OVERRUN = 4;
 const NLM_F_MULTI = 0x02;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
 export const NLM_F_DUMP_INTR = 0x10;
 /** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_* */
 export const CT_NEW = 0x100;
@@ -183,11 +181,9 @@ export function entryMessage(header: MessageHeader, flow: Flow): Uint8Array {
   return message(CT_NEW, header, entryPayload(flow));
 }
 
-/** What ctnetlink_conntrack_event() sends; the port is that of whoever had the entry deleted, or 0. */
-export function eventMessage(kind: 'new' | 'destroy', flow: Flow, portId = 0): Uint8Array {
-  const isNew = kind === 'new';
-  const header = { sequence: 0, portId, flags: isNew ? NLM_F_CREATE | NLM_F_EXCL : 0 };
-  return message(isNew ? CT_NEW : CT_DELETE, header, entryPayload(flow));
+/** An entry leaves the table; the port is that of whoever had it deleted, or 0. */
+export function destroyMessage(flow: Flow, portId = 0): Uint8Array {
+  return message(CT_DELETE, { sequence: 0, portId, flags: 0 }, entryPayload(flow));
 }
 
 /** The end of a dump: 0, or a negative errno. */

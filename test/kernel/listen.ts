@@ -10,9 +10,8 @@ import { ConntrackTable } from '../../src/conntrack/table.ts';
 import { enterNetworkNamespace } from '../../src/netlink/socket.ts';
 import { formatAddress } from '../../src/net/address.ts';
 
-/** One event; the identity is what tells an entry from all others. */
+/** An entry that has left; the identity is what tells it from all others. */
 export interface Heard {
-  readonly kind: 'new' | 'destroy';
   readonly destination: string;
   readonly port: number;
   readonly protocol: number;
@@ -22,17 +21,16 @@ export interface Heard {
 
 if (import.meta.main) {
   enterNetworkNamespace(process.argv[2] ?? '');
-  const events = new ConntrackEvents(['new', 'destroy']);
+  const events = new ConntrackEvents();
   process.stdout.write('ready\n');
   await once(process.stdin.resume(), 'end');
   // A dump also removes what has expired, for which the kernel may take minutes.
   const table = new ConntrackTable();
   while (entriesOf(table) > 0) await delay(100);
   const heard: Heard[] = [];
-  const { malformed, overflowed } = events.drain(
-    (kind, entry) => heard.push({ kind, ...read(entry) }),
-    { eventsMax: Infinity },
-  );
+  const { malformed, overflowed } = events.drain((entry) => heard.push(read(entry)), {
+    datagramsMax: Infinity,
+  });
   process.stdout.write(JSON.stringify({ malformed, overflowed, heard }));
 }
 
@@ -42,7 +40,7 @@ function entriesOf(table: ConntrackTable): number {
   return entries;
 }
 
-function read(entry: Uint32Array): Omit<Heard, 'kind'> {
+function read(entry: Uint32Array): Heard {
   const isIpv4 = entry[ENTRY.family] === 2;
   const discriminator = entry[ENTRY.discriminator]!;
   const at = (ENTRY.destination + entry.byteOffset / 4) * 4;
