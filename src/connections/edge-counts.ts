@@ -1,3 +1,4 @@
+import type { EntryRows } from './entry-rows.ts';
 import { countSignals, SIGNAL_SLOTS } from './signals.ts';
 import { STATE_SLOTS, TRAFFIC_COLUMNS, type EdgeColumns } from './snapshot.ts';
 
@@ -56,9 +57,20 @@ export class EdgeCounts {
     if (oldest === 0 || Math.abs(startMs) < Math.abs(oldest)) this.#oldest[slot] = startMs;
   }
 
-  addTraffic(slot: number, column: number, amount: number): void {
+  /** What a row has more than the one that is counted already; all of it where there is none. */
+  addTraffic(
+    slot: number,
+    { traffic }: EntryRows,
+    row: number,
+    counted?: EntryRows,
+    countedRow = 0,
+  ): void {
+    if (traffic.isEmpty) return;
     if (!this.hasTraffic) this.#traffic = new Float64Array(this.#size * TRAFFIC_COLUMNS);
-    this.#traffic[slot * TRAFFIC_COLUMNS + column]! += amount;
+    for (let column = 0; column < TRAFFIC_COLUMNS; column++) {
+      const more = traffic.get(row, column) - (counted?.traffic.get(countedRow, column) ?? 0);
+      this.#traffic[slot * TRAFFIC_COLUMNS + column]! += Math.max(0, more);
+    }
   }
 
   /** Writes row `row` of the columns. False when the edge has no connection. */

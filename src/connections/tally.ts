@@ -41,6 +41,15 @@ export class Tally {
     (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).add(entry);
   }
 
+  /**
+   * `entry` is about to leave the table, as an event told; a connection that no dump holds counts as opened
+   * and closed. All that were told by the end of a dump are to be here before finish(). False when there
+   * is no room for it.
+   */
+  addEnding(entry: Uint32Array): boolean {
+    return (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).addEnding(entry);
+  }
+
   /** `takenAtMs` is when the dump ended, in ms since the epoch. */
   finish({ takenAtMs }: { readonly takenAtMs: number }): Counted {
     const baseline = this.#isBaseline;

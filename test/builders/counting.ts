@@ -21,8 +21,25 @@ export class Counting {
 
   snapshot(flows: readonly Flow[]) {
     this.failedDump(flows);
+    return this.finish();
+  }
+
+  /** The dump has come to its end. */
+  finish() {
     const { baseline, entries, edges } = this.#tally.finish({ takenAtMs: 0 });
     return { baseline, entries, edges: this.#reader.read(edges) };
+  }
+
+  /** An event tells that it is about to leave. */
+  ending(one: Flow): boolean {
+    return this.#tally.addEnding(entryOf(one));
+  }
+
+  /** The dump has these, and meanwhile events tell of those. */
+  snapshotDuring(flows: readonly Flow[], endings: readonly Flow[]) {
+    this.failedDump(flows);
+    for (const one of endings) this.ending(one);
+    return this.finish();
   }
 
   /** What the last snapshot's edges are once these addresses were taken over. */
