@@ -75,7 +75,9 @@ export async function createAgent(
   checkSettings(settings);
   const nodeName = settings['node-name'];
   await using setup = new AsyncDisposableStack();
-  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns }));
+  const snapshots = setup.use(
+    new SnapshotSource({ netns: settings.netns, followsEvents: settings.events === 'destroy' }),
+  );
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({
     producer,

@@ -82,6 +82,19 @@ export interface AddressTakeover {
   readonly sinceMs: number;
 }
 
+/** What following events has come to since the last snapshot. */
+export interface EventReport {
+  /** False while it pauses, after events were lost. */
+  readonly isFollowing: boolean;
+  readonly received: number;
+  /** Messages that were skipped because they could not be decoded. */
+  readonly malformed: number;
+  /** How often events were lost; nobody says how many each time. */
+  readonly overflows: number;
+  /** How long it has not followed. */
+  readonly pausedMs: number;
+}
+
 export interface Snapshot {
   /** True for the first snapshot of a worker: numbers start anew, nothing is opened or closed. */
   readonly baseline: boolean;
@@ -105,5 +118,7 @@ export interface Snapshot {
   readonly statistics: Statistics | undefined;
   /** Addresses of this network namespace's interfaces, loopback included, in canonical text. */
   readonly localAddresses: readonly string[];
+  /** Undefined where events are not followed. */
+  readonly events: EventReport | undefined;
   readonly edges: EdgeColumns;
 }

@@ -99,6 +99,7 @@ export class SimulatedTable {
       tableLimit: undefined,
       statistics: undefined,
       localAddresses,
+      events: undefined,
       edges: {
         number: Uint32Array.from(edges, ({ number }) => number),
         opened: Uint32Array.from(edges, ({ opened }) => opened),

@@ -4,37 +4,22 @@ import { once } from 'node:events';
 import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import type { NetworkNamespace } from '../../src/demo/namespace.ts';
 import { TCP, UDP } from '../builders/flow.ts';
 import type { Heard } from './listen.ts';
 import type { Shortly } from './short-connections.ts';
 import { skip } from './skip.ts';
+import { createTracked, make } from './tracked.ts';
 
 const LISTEN = fileURLToPath(new URL('./listen.ts', import.meta.url));
-const SHORT_CONNECTIONS = fileURLToPath(new URL('./short-connections.ts', import.meta.url));
 const COUNT = 20;
 /** enum tcp_conntrack */
 const [SYN_SENT, TIME_WAIT, CLOSE] = [1, 7, 8];
-
-const TRACKING = `table inet tracking {
-  chain input { type filter hook input priority 0; ct state new counter; }
-}`;
 
 interface Report {
   readonly malformed: number;
   readonly overflowed: boolean;
   readonly heard: readonly Heard[];
-}
-
-async function tracked(): Promise<NetworkNamespace> {
-  const namespace = await NetworkNamespace.create('events');
-  await namespace.nft(TRACKING);
-  await namespace.sysctl({
-    'net/netfilter/nf_conntrack_tcp_timeout_close': '1',
-    'net/netfilter/nf_conntrack_tcp_timeout_time_wait': '1',
-    'net/netfilter/nf_conntrack_udp_timeout': '1',
-  });
-  return namespace;
 }
 
 async function listen({ path }: NetworkNamespace): Promise<() => Promise<Report>> {
@@ -45,10 +30,6 @@ async function listen({ path }: NetworkNamespace): Promise<() => Promise<Report>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- listen.ts writes it
     return (await json(listener.stdout)) as Report;
   };
-}
-
-async function make(namespace: NetworkNamespace, wishes: readonly Shortly[]): Promise<void> {
-  await namespace.run([process.execPath, SHORT_CONNECTIONS, JSON.stringify(wishes)]);
 }
 
 const wishes = (['127.0.0.1', '::1'] as const).flatMap((address): Shortly[] => {
@@ -65,7 +46,7 @@ t.test(
   'each connection is told once when it goes, however short it was',
   { skip, timeout: 60_000 },
   async (t) => {
-    await using namespace = await tracked();
+    await using namespace = await createTracked();
     const end = await listen(namespace);
     await make(namespace, wishes);
     const { malformed, overflowed, heard } = await end();
@@ -95,7 +76,7 @@ t.test(
   'of an entry that was there before anybody listened, nothing is told: nf_conntrack_events is 2',
   { skip, timeout: 60_000 },
   async (t) => {
-    await using namespace = await tracked();
+    await using namespace = await createTracked();
     const before = { source: '127.0.0.1', destination: '127.0.0.1', port: 5002, count: COUNT };
     await make(namespace, [{ how: 'reset', ...before }]);
     const end = await listen(namespace);

@@ -15,6 +15,8 @@ export interface Shortly {
   readonly count: number;
 }
 
+/** The kernel would give the same port again while its entry is still there, and that is no other connection. */
+const FIRST_UDP_PORT = 20_000;
 /** At a time: more would only wait for each other. */
 const CONCURRENCY = 32;
 
@@ -40,9 +42,12 @@ async function connectOnce({ how, source, destination, port }: Shortly): Promise
   await once(socket, 'close');
 }
 
-async function exchangeOnce({ source, destination, port }: Shortly): Promise<void> {
+async function exchangeOnce(
+  { source, destination, port }: Shortly,
+  sourcePort: number,
+): Promise<void> {
   const socket = createSocket(source.includes(':') ? 'udp6' : 'udp4');
-  socket.bind(0, source);
+  socket.bind(sourcePort, source);
   await once(socket, 'listening');
   socket.send('question', port, destination);
   await once(socket, 'message');
@@ -61,7 +66,9 @@ async function makeAll(wish: Shortly): Promise<void> {
   const { how, destination, port } = wish;
   let left = wish.count;
   const client = async () => {
-    while (left-- > 0) await (how === 'udp' ? exchangeOnce(wish) : connectOnce(wish));
+    while (left-- > 0) {
+      await (how === 'udp' ? exchangeOnce(wish, FIRST_UDP_PORT + left) : connectOnce(wish));
+    }
   };
   const clients = () => Promise.all(Array.from({ length: CONCURRENCY }, client));
   if (how === 'refused') {
