@@ -4,7 +4,7 @@
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 
 export interface Shortly {
   /** orderly: FIN by the client, then by the server; refused: nobody listens there; udp: one datagram each way. */
@@ -16,7 +16,7 @@ export interface Shortly {
 }
 
 /** The kernel would give the same port again while its entry is still there, and that is no other connection. */
-const FIRST_UDP_PORT = 20_000;
+const FIRST_PORT = 20_000;
 /** At a time: more would only wait for each other. */
 const CONCURRENCY = 32;
 
@@ -30,8 +30,11 @@ async function listen(destination: string, port: number): Promise<Server> {
   return server;
 }
 
-async function connectOnce({ how, source, destination, port }: Shortly): Promise<void> {
-  const socket: Socket = connect({ host: destination, port, localAddress: source });
+async function connectOnce(
+  { how, source, destination, port }: Shortly,
+  localPort: number,
+): Promise<void> {
+  const socket = connect({ host: destination, port, localAddress: source, localPort });
   if (how === 'refused') {
     await once(socket, 'error');
     return;
@@ -64,11 +67,10 @@ async function echo(destination: string, port: number): Promise<() => void> {
 
 async function makeAll(wish: Shortly): Promise<void> {
   const { how, destination, port } = wish;
+  const makeOne = how === 'udp' ? exchangeOnce : connectOnce;
   let left = wish.count;
   const client = async () => {
-    while (left-- > 0) {
-      await (how === 'udp' ? exchangeOnce(wish, FIRST_UDP_PORT + left) : connectOnce(wish));
-    }
+    while (left-- > 0) await makeOne(wish, FIRST_PORT + left);
   };
   const clients = () => Promise.all(Array.from({ length: CONCURRENCY }, client));
   if (how === 'refused') {
