@@ -11,6 +11,7 @@ import { startTelemetry } from '../telemetry/meter-provider.ts';
 import { OriginalPage } from '../telemetry/original-page.ts';
 import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
+import { EventMetrics } from '../telemetry/event-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import { SelfMetrics } from '../telemetry/self-metrics.ts';
@@ -75,9 +76,8 @@ export async function createAgent(
   checkSettings(settings);
   const nodeName = settings['node-name'];
   await using setup = new AsyncDisposableStack();
-  const snapshots = setup.use(
-    new SnapshotSource({ netns: settings.netns, followsEvents: settings.events === 'destroy' }),
-  );
+  const followsEvents = settings.events === 'destroy';
+  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns, followsEvents }));
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({
     producer,
@@ -120,6 +120,7 @@ export async function createAgent(
     producer,
     metrics: new SelfMetrics(meter),
     kernel: new KernelMetrics(meter, { nodeName }),
+    events: followsEvents ? new EventMetrics(meter) : undefined,
     log,
   });
   const resources = setup.move();

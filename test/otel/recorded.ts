@@ -18,6 +18,7 @@ import {
   connectionAttributes,
   overflowAttributes,
 } from '../../src/telemetry/attributes.ts';
+import { EventMetrics } from '../../src/telemetry/event-metrics.ts';
 import { WHOLE_ADDRESS } from '../../src/telemetry/external-prefix.ts';
 import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../../src/telemetry/mapping-metrics.ts';
@@ -42,6 +43,13 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
   });
   const { meter } = telemetry;
   new KernelMetrics(meter, { nodeName: 'node-a' }).record(new StatisticsSum().statistics);
+  new EventMetrics(meter).record({
+    isFollowing: true,
+    received: 1,
+    malformed: 0,
+    overflows: 0,
+    pausedMs: 0,
+  });
   observeMapping(meter, () => ({
     up: true,
     stale: false,
