@@ -8,6 +8,8 @@ import { HashIndex, hashWords } from './hash-index.ts';
  */
 const ENDINGS_MAX = 262_144;
 
+const INITIAL_ENDINGS = 1024;
+
 /** Of a connection that is gone nothing is told but that it was there. */
 const NO_TIMEOUTS: Timeouts = {
   tcpEstablished: undefined,
@@ -35,9 +37,9 @@ const KEPT = 2;
  */
 export class Endings {
   readonly #seed: number;
-  #rows: EntryRows;
+  #told: ToldEndings;
   /** Told since the dump was counted, and those that it kept. */
-  #laterRows: EntryRows;
+  #later: ToldEndings;
   #isCounted = false;
   /** Rows below this one were told before the dump began. */
   #certain = 0;
@@ -51,38 +53,44 @@ export class Endings {
 
   constructor({ seed, addressWords }: { readonly seed: number; readonly addressWords: number }) {
     this.#seed = seed;
-    this.#rows = new EntryRows(addressWords);
-    this.#laterRows = new EntryRows(addressWords);
-    this.#rows.clear(NO_TIMEOUTS);
-    this.#laterRows.clear(NO_TIMEOUTS);
+    this.#told = new ToldEndings(addressWords);
+    this.#later = new ToldEndings(addressWords);
   }
 
   /** Those of the dump in hand; isShort() tells which of them no snapshot explains. */
   get rows(): EntryRows {
-    return this.#rows;
+    return this.#told.rows;
   }
 
-  /** `entry` of an event. False when there is no room for it any more: it is lost. */
-  add(entry: Uint32Array): boolean {
-    const rows = this.#isCounted ? this.#laterRows : this.#rows;
-    if (rows.count === ENDINGS_MAX) return false;
-    rows.add(entry);
+  /**
+   * `entry` of an event, and how long its connection lasted, if that is known. False when there is no room
+   * for it any more: it is lost.
+   */
+  add(entry: Uint32Array, lastedMs = Number.NaN): boolean {
+    const told = this.#isCounted ? this.#later : this.#told;
+    if (told.rows.count === ENDINGS_MAX) return false;
+    told.add(entry, lastedMs);
     return true;
+  }
+
+  /** Of the dump in hand, in ms; NaN where it is not known. */
+  lastedMs(ending: number): number {
+    return this.#told.lastedMs(ending);
   }
 
   /** A dump begins: what is added from now on comes during it. */
   begin(): void {
     if (this.#isCounted) {
-      [this.#rows, this.#laterRows] = [this.#laterRows, this.#rows];
-      this.#laterRows.clear(NO_TIMEOUTS);
+      [this.#told, this.#later] = [this.#later, this.#told];
+      this.#later.rows.clear(NO_TIMEOUTS);
       this.#isCounted = false;
     }
-    this.#certain = this.#rows.count;
+    this.#certain = this.rows.count;
   }
 
   /** Finds those that have to do with the rows of a dump, and marks the rows behind an end. */
   match(dump: EntryRows): void {
-    const { count } = this.#rows;
+    const { count } = this.rows;
     this.#reserve(count);
     this.#fates.fill(SHORT, 0, count);
     if (count === 0) return;
@@ -95,7 +103,7 @@ export class Endings {
 
   /** The end of a row that is not there any more, or -1 where none was told. */
   take(dump: EntryRows, row: number): number {
-    if (this.#rows.count === 0) return -1;
+    if (this.rows.count === 0) return -1;
     let ending = this.#find(dump, row);
     while (ending >= 0 && this.#fates[ending] === TAKEN) ending = this.#next[ending]!;
     if (ending >= 0) this.#fates[ending] = TAKEN;
@@ -111,8 +119,8 @@ export class Endings {
   finish({ isBaseline }: { readonly isBaseline: boolean }): void {
     this.#isCounted = true;
     if (isBaseline) return;
-    for (let ending = 0; ending < this.#rows.count; ending++) {
-      if (this.#fates[ending] === KEPT) this.#laterRows.copy(this.#rows, ending);
+    for (let ending = 0; ending < this.rows.count; ending++) {
+      if (this.#fates[ending] === KEPT) this.#later.copy(this.#told, ending);
     }
   }
 
@@ -143,7 +151,7 @@ export class Endings {
   }
 
   #mayBeOf(ending: number, dump: EntryRows, row: number): boolean {
-    const rows = this.#rows;
+    const rows = this.rows;
     return (
       rows.isSameRoute(ending, dump, row) && rows.starts.get(ending, 0) === dump.starts.get(row, 0)
     );
@@ -151,7 +159,7 @@ export class Endings {
 
   /** Brings those of the same identity together, in their order. */
   #link(): void {
-    const rows = this.#rows;
+    const rows = this.rows;
     this.#index.reset(rows.count);
     this.#next.fill(-1, 0, rows.count);
     const { slots } = this.#index;
@@ -172,7 +180,7 @@ export class Endings {
   #slotOf(rows: EntryRows, row: number): number {
     const { slots, mask } = this.#index;
     let at = hashWords(rows.words, row * rows.stride, rows.identityWords, this.#seed) & mask;
-    while (slots[at] !== 0 && !this.#rows.isSame(slots[at]! - 1, rows, row)) at = (at + 1) & mask;
+    while (slots[at] !== 0 && !this.rows.isSame(slots[at]! - 1, rows, row)) at = (at + 1) & mask;
     return at;
   }
 
@@ -181,5 +189,39 @@ export class Endings {
     this.#fates = new Uint8Array(count * 2);
     this.#next = new Int32Array(count * 2);
     this.#final = new Int32Array(count * 2);
+  }
+}
+
+class ToldEndings {
+  readonly rows: EntryRows;
+  #lastedMs = new Float64Array(INITIAL_ENDINGS);
+
+  constructor(addressWords: number) {
+    this.rows = new EntryRows(addressWords);
+    this.rows.clear(NO_TIMEOUTS);
+  }
+
+  add(entry: Uint32Array, lastedMs: number): void {
+    this.#note(lastedMs);
+    this.rows.add(entry);
+  }
+
+  copy(other: ToldEndings, row: number): void {
+    this.#note(other.lastedMs(row));
+    this.rows.copy(other.rows, row);
+  }
+
+  lastedMs(row: number): number {
+    return this.#lastedMs[row]!;
+  }
+
+  /** Of the row that comes next. */
+  #note(lastedMs: number): void {
+    if (this.rows.count === this.#lastedMs.length) {
+      const larger = new Float64Array(this.#lastedMs.length * 2);
+      larger.set(this.#lastedMs);
+      this.#lastedMs = larger;
+    }
+    this.#lastedMs[this.rows.count] = lastedMs;
   }
 }

@@ -142,8 +142,12 @@ export function attributesOf(flow: Flow): Uint8Array[] {
     ...(flow.state === undefined ? [] : [protocolInfo(flow.protocol, flow.state, flow.tcpFlags)]),
     ...(isCounted ? [counters(CTA_COUNTERS_ORIG, original, originalBytes)] : []),
     ...(isCounted ? [counters(CTA_COUNTERS_REPLY, reply, replyBytes)] : []),
-    ...(flow.start === 0n ? [] : [nested(CTA_TIMESTAMP, [be64(1, flow.start)])]),
+    ...(flow.start === 0n ? [] : [timestamps(flow)]),
   ];
+}
+
+function timestamps({ start, stop }: Flow): Uint8Array {
+  return nested(CTA_TIMESTAMP, [be64(1, start), ...(stop === 0n ? [] : [be64(2, stop)])]);
 }
 
 function counters(type: number, packets: bigint, bytes: bigint): Uint8Array {
