@@ -5,7 +5,11 @@ import { every, Pulse } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { sendText, startHttpServer, type Handler, type Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
-import { connectionAttributes, overflowAttributes } from '../telemetry/attributes.ts';
+import {
+  connectionAttributes,
+  durationAttributes,
+  overflowAttributes,
+} from '../telemetry/attributes.ts';
 import { ConnectionProducer } from '../telemetry/connection-producer.ts';
 import { startTelemetry } from '../telemetry/meter-provider.ts';
 import { OriginalPage } from '../telemetry/original-page.ts';
@@ -115,6 +119,7 @@ export async function createAgent(
       exclude: settings.exclude,
       signals: settings.signals,
       describe: (edge) => connectionAttributes(edge, nodeName, choice),
+      describeDuration: (edge) => durationAttributes(edge, nodeName, choice),
       describeOverflow,
     }),
     producer,

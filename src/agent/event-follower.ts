@@ -17,10 +17,17 @@ export interface EventSocket extends Disposable {
   drain(visit: EventVisitor, options: { readonly datagramsMax: number }): Drained;
 }
 
+/** How long a connection lasted; refresh() is called before each dump. */
+interface DurationSource {
+  refresh(): void;
+  of(entry: Uint32Array): number | undefined;
+}
+
 export interface EventFollowerOptions {
   readonly open: () => EventSocket;
   /** False when there is no room for it. */
-  readonly addEnding: (entry: Uint32Array) => boolean;
+  readonly addEnding: (entry: Uint32Array, lastedMs: number | undefined) => boolean;
+  readonly durations: DurationSource;
   /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number;
 }
@@ -47,7 +54,7 @@ export class EventFollower implements Disposable {
     this.#options = options;
     this.#toldAtMs = options.now();
     this.#visit = (entry) => {
-      if (!options.addEnding(entry)) this.#hasNoRoom = true;
+      if (!options.addEnding(entry, options.durations.of(entry))) this.#hasNoRoom = true;
     };
   }
 
@@ -57,6 +64,7 @@ export class EventFollower implements Disposable {
       this.#tellTime();
       this.#socket = this.#options.open();
     }
+    this.#options.durations.refresh();
     this.drain();
   }
 

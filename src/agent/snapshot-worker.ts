@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { Tally } from '../connections/tally.ts';
+import { Durations } from '../conntrack/duration.ts';
 import { ConntrackEvents } from '../conntrack/events.ts';
 import { ConntrackTable, hashBuckets } from '../conntrack/table.ts';
 import { readTimeouts } from '../conntrack/timeouts.ts';
@@ -87,7 +88,8 @@ function divide(takeovers: readonly AddressTakeover[]): WorkerAnswer {
 function followEvents(): EventFollower {
   const follower = new EventFollower({
     open: () => new ConntrackEvents(),
-    addEnding: (entry) => tally.addEnding(entry),
+    addEnding: (entry, lastedMs) => tally.addEnding(entry, lastedMs),
+    durations: new Durations(),
     now: () => performance.now(),
   });
   setInterval(() => follower.drain(), DRAIN_PERIOD_MS);

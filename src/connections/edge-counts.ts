@@ -1,4 +1,5 @@
 import type { EntryRows } from './entry-rows.ts';
+import { addDuration, DURATION_COLUMNS } from './durations.ts';
 import { countSignals, SIGNAL_SLOTS } from './signals.ts';
 import { STATE_SLOTS, TRAFFIC_COLUMNS, type EdgeColumns } from './snapshot.ts';
 
@@ -12,6 +13,8 @@ export class EdgeCounts {
   #oldest: Float64Array;
   /** Empty as long as the kernel has not accounted for anything. */
   #traffic = new Float64Array(0);
+  /** Empty as long as none is known. */
+  #durations = new Float64Array(0);
   #size: number;
 
   constructor(size: number) {
@@ -27,6 +30,10 @@ export class EdgeCounts {
     return this.#traffic.length > 0;
   }
 
+  get hasDurations(): boolean {
+    return this.#durations.length > 0;
+  }
+
   clear(): void {
     this.opened.fill(0);
     this.closed.fill(0);
@@ -34,6 +41,7 @@ export class EdgeCounts {
     this.#signals.fill(0);
     this.#oldest.fill(0);
     this.#traffic.fill(0);
+    this.#durations.fill(0);
   }
 
   grow(size: number): void {
@@ -44,6 +52,7 @@ export class EdgeCounts {
     this.#signals = grown(this.#signals, size * SIGNAL_SLOTS);
     this.#oldest = grownDoubles(this.#oldest, size);
     if (this.hasTraffic) this.#traffic = grownDoubles(this.#traffic, size * TRAFFIC_COLUMNS);
+    if (this.hasDurations) this.#durations = grownDoubles(this.#durations, size * DURATION_COLUMNS);
   }
 
   addActive(slot: number, state: number, signals: number): void {
@@ -73,6 +82,13 @@ export class EdgeCounts {
     }
   }
 
+  /** One connection has ended; NaN where nobody knows how long it lasted. */
+  addDuration(slot: number, lastedMs: number): void {
+    if (Number.isNaN(lastedMs)) return;
+    if (!this.hasDurations) this.#durations = new Float64Array(this.#size * DURATION_COLUMNS);
+    addDuration(lastedMs / 1000, this.#durations, slot * DURATION_COLUMNS);
+  }
+
   /** Writes row `row` of the columns. False when the edge has no connection. */
   report(slot: number, columns: EdgeColumns, row: number): boolean {
     columns.opened[row] = this.opened[slot]!;
@@ -82,6 +98,10 @@ export class EdgeCounts {
     if (this.hasTraffic) {
       const to = row * TRAFFIC_COLUMNS;
       copy(this.#traffic, slot * TRAFFIC_COLUMNS, columns.traffic, to, TRAFFIC_COLUMNS);
+    }
+    if (this.hasDurations) {
+      const to = row * DURATION_COLUMNS;
+      copy(this.#durations, slot * DURATION_COLUMNS, columns.durations, to, DURATION_COLUMNS);
     }
     let any = 0;
     const from = slot * STATE_SLOTS;

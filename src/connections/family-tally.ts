@@ -47,7 +47,7 @@ export class FamilyTally {
   }
 
   get isTimestamped(): boolean {
-    return !this.#rows.starts.isEmpty;
+    return !this.#rows.starts.isEmpty || !this.#endings.rows.starts.isEmpty;
   }
 
   begin(timeouts: Timeouts): void {
@@ -64,9 +64,9 @@ export class FamilyTally {
     this.#rows.add(entry);
   }
 
-  /** `entry` is about to leave the table, as an event told. False when there is no room for it. */
-  addEnding(entry: Uint32Array): boolean {
-    return this.#endings.add(entry);
+  /** See Tally.addEnding(). */
+  addEnding(entry: Uint32Array, lastedMs?: number): boolean {
+    return this.#endings.add(entry, lastedMs);
   }
 
   finish({ isBaseline, takenAtMs }: { isBaseline: boolean; takenAtMs: number }): number {
@@ -214,7 +214,9 @@ export class FamilyTally {
       const edge = words[at + edgeAt]!;
       if ((words[at + flagsAt]! & ROW_BASELINE) === 0) counts.closed[edge]!++;
       const ending = this.#endings.take(last, row);
-      if (ending >= 0) counts.addTraffic(edge, this.#endings.rows, ending, last, row);
+      if (ending < 0) continue;
+      counts.addTraffic(edge, this.#endings.rows, ending, last, row);
+      counts.addDuration(edge, this.#endings.lastedMs(ending));
     }
   }
 
@@ -228,6 +230,7 @@ export class FamilyTally {
       counts.opened[edge]!++;
       counts.closed[edge]!++;
       counts.addTraffic(edge, rows, ending);
+      counts.addDuration(edge, this.#endings.lastedMs(ending));
     }
   }
 

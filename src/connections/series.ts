@@ -1,3 +1,4 @@
+import type { DurationSeries } from './duration-book.ts';
 import type { Measure } from './measure.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface Publication<Labels> {
   /** All series that live, overflow series included. An ended series is not among them. */
   readonly series: Iterable<Series<Labels>>;
   readonly gauges: readonly Gauge<Labels>[];
+  /** How long connections lasted; by less than the series above, and with an end of their own. */
+  readonly durations: readonly DurationSeries<Labels>[];
   /** Those that ended with this snapshot, with their last values; they never change again. */
   readonly ended: readonly Series<Labels>[];
 }

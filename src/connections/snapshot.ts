@@ -68,6 +68,11 @@ export interface EdgeColumns {
    * kernel does not account.
    */
   readonly traffic: Float64Array<ArrayBuffer>;
+  /**
+   * DURATION_COLUMNS values a row, see durations.ts: how long those lasted that have ended since the last
+   * snapshot, as far as events told and the kernel keeps when they began. Empty where none ever was known.
+   */
+  readonly durations: Float64Array<ArrayBuffer>;
   /** FRESH_WORDS a record: the keys of the edges that got their number in this snapshot. */
   readonly fresh: Uint32Array<ArrayBuffer>;
 }

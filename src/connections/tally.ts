@@ -1,6 +1,7 @@
 import { ENTRY } from '../conntrack/entry.ts';
 import type { Timeouts } from '../conntrack/timeouts.ts';
 import { AF_INET, AF_INET6 } from '../netlink/constants.ts';
+import { DURATION_COLUMNS } from './durations.ts';
 import { FamilyTally } from './family-tally.ts';
 import { SIGNAL_SLOTS } from './signals.ts';
 import {
@@ -42,12 +43,13 @@ export class Tally {
   }
 
   /**
-   * `entry` is about to leave the table, as an event told; a connection that no dump holds counts as opened
+   * `entry` is about to leave the table, as an event told, and how long its connection lasted, if that is
+   * known. A connection that no dump holds counts as opened
    * and closed. All that were told by the end of a dump are to be here before finish(). False when there
    * is no room for it.
    */
-  addEnding(entry: Uint32Array): boolean {
-    return (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).addEnding(entry);
+  addEnding(entry: Uint32Array, lastedMs?: number): boolean {
+    return (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).addEnding(entry, lastedMs);
   }
 
   /** `takenAtMs` is when the dump ended, in ms since the epoch. */
@@ -75,6 +77,7 @@ export class Tally {
     const ipv6 = this.#ipv6.edges;
     const rows = ipv4.liveCount + ipv6.liveCount;
     const isAccounted = ipv4.counts.hasTraffic || ipv6.counts.hasTraffic;
+    const hasDurations = ipv4.counts.hasDurations || ipv6.counts.hasDurations;
     const columns = {
       number: new Uint32Array(rows),
       opened: new Uint32Array(rows),
@@ -83,6 +86,7 @@ export class Tally {
       signals: new Uint32Array(rows * SIGNAL_SLOTS),
       oldest: new Float64Array(rows),
       traffic: new Float64Array(isAccounted ? rows * TRAFFIC_COLUMNS : 0),
+      durations: new Float64Array(hasDurations ? rows * DURATION_COLUMNS : 0),
       fresh: new Uint32Array((ipv4.freshCount + ipv6.freshCount) * FRESH_WORDS),
     };
     const ipv6Start = { row: ipv4.liveCount, fresh: ipv4.freshCount * FRESH_WORDS };

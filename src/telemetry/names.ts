@@ -49,6 +49,12 @@ export const METRIC = {
     unit: 's',
     description: 'Age of the oldest open connection, of the series that have the oldest ones',
   },
+  connectionDuration: {
+    name: 'khan_connection_duration',
+    unit: 's',
+    description:
+      'How long connections lasted that have ended, from their first packet to their last',
+  },
   connectionBytes: {
     name: 'khan_connection_bytes',
     unit: 'By',

@@ -4,6 +4,7 @@ import { type EventSocket, EventFollower } from '../../src/agent/event-follower.
 import { NetlinkError } from '../../src/netlink/error.ts';
 
 const QUIET = { received: 0, malformed: 0, overflowed: false };
+const NO_DURATIONS = { refresh: () => {}, of: () => undefined };
 const MINUTE_MS = 60_000;
 const lost = (): never => {
   throw new NetlinkError('receive', constants.errno.ENETDOWN);
@@ -25,6 +26,7 @@ function following({ hasRoom = true } = {}) {
       };
     },
     addEnding: () => hasRoom,
+    durations: NO_DURATIONS,
     now: () => world.nowMs,
   });
   return { world, follower };
@@ -116,6 +118,11 @@ t.test('what cannot be opened is thrown: it says which capability is missing', a
   const open = (): never => {
     throw new NetlinkError('join a netlink multicast group', constants.errno.EPERM);
   };
-  const follower = new EventFollower({ open, addEnding: () => true, now: () => 0 });
+  const follower = new EventFollower({
+    open,
+    addEnding: () => true,
+    durations: NO_DURATIONS,
+    now: () => 0,
+  });
   t.throws(() => follower.prepare(), { code: 'EPERM' });
 });

@@ -108,6 +108,7 @@ export class SimulatedTable {
         signals: new Uint32Array(edges.length * SIGNAL_SLOTS),
         oldest: new Float64Array(edges.length),
         traffic: new Float64Array(0),
+        durations: new Float64Array(0),
         fresh: freshRecords(fresh),
       },
     };

@@ -7,6 +7,7 @@ import { EventFollower } from '../../src/agent/event-follower.ts';
 import { takeSnapshot } from '../../src/agent/take-snapshot.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import { NFNLGRP_CONNTRACK_DESTROY } from '../../src/conntrack/constants.ts';
+import { Durations } from '../../src/conntrack/duration.ts';
 import { ConntrackEvents } from '../../src/conntrack/events.ts';
 import { ConntrackTable } from '../../src/conntrack/table.ts';
 import { readTimeouts } from '../../src/conntrack/timeouts.ts';
@@ -23,6 +24,7 @@ const inputs = {
   events: new EventFollower({
     open: () => new ConntrackEvents(openListener),
     addEnding: (entry) => tally.addEnding(entry),
+    durations: new Durations(),
     now: () => performance.now(),
   }),
   hashBuckets: () => 0,
