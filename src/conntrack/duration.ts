@@ -11,6 +11,8 @@ const IPPROTO_SCTP = 132;
 const IPPROTO_UDPLITE = 136;
 /** enum ip_conntrack_status */
 const IPS_ASSURED = 1 << 2;
+/** Timeouts are counted in jiffies, timestamps are not: an entry may expire a moment too soon. */
+const GRAIN_MS = 1000;
 /** As decode.ts leaves it. */
 const NO_TIMEOUT = 0xffff_ffff;
 
@@ -84,7 +86,7 @@ export class Durations {
     if (timeoutS === undefined) return undefined;
     const lifeMs = Math.max(0, (stopNs - startNs) / 1e6);
     const idleMs = idleSeconds(entry, timeoutS) * 1000;
-    return idleMs > lifeMs ? lifeMs : lifeMs - idleMs;
+    return idleMs > lifeMs + GRAIN_MS ? lifeMs : Math.max(0, lifeMs - idleMs);
   }
 
   #timeoutOf(name: string): number | undefined {

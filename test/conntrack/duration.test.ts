@@ -27,6 +27,7 @@ function lasted(lifeSeconds: number, different: Partial<Flow>): number | undefin
 t.test('the timeout of the last state is taken off the life of an entry', async (t) => {
   t.equal(lasted(121.5, { state: TIME_WAIT }), 1500);
   t.equal(lasted(120, { state: TIME_WAIT }), 0);
+  t.equal(lasted(119.996, { state: TIME_WAIT }), 0, 'a jiffy too soon');
   t.equal(lasted(31, { protocol: UDP, state: undefined, status: 0 }), 1000);
   t.equal(lasted(181, { protocol: UDP, state: undefined, status: IPS_ASSURED }), 1000);
   t.equal(lasted(601, { protocol: 253, state: undefined }), 1000);
