@@ -1,7 +1,8 @@
 import t from 'tap';
-import { Counting } from '../builders/counting.ts';
+import { Tally } from '../../src/connections/tally.ts';
+import { Counting, NO_TIMEOUTS } from '../builders/counting.ts';
 import type { EdgeCounts } from '../builders/edge-reader.ts';
-import { flow, flow6, TIME_WAIT, type Flow } from '../builders/flow.ts';
+import { entryOf, flow, flow6, TIME_WAIT, type Flow } from '../builders/flow.ts';
 
 const one = flow({ id: 1, sourcePort: 1 });
 const another = flow({ id: 2, sourcePort: 2 });
@@ -162,3 +163,55 @@ t.test(
     t.ok(counting.ending(one), 'room again');
   },
 );
+
+t.test('the end tells the rest of the traffic, and how long the connection lasted', async (t) => {
+  const tally = new Tally({ seed: 1 });
+  const snapshot = (...flows: readonly Flow[]) => {
+    tally.begin(NO_TIMEOUTS);
+    for (const each of flows) tally.add(entryOf(each));
+    return tally.finish({ takenAtMs: 0 }).edges;
+  };
+  const carrying = (packets: bigint, which = one) =>
+    entryOf({ ...which, packets: [packets, 0n], bytes: [packets * 60n, 0n] });
+  const seen = { ...one, packets: [2n, 0n], bytes: [120n, 0n] } as const;
+  snapshot();
+  snapshot(seen);
+  tally.addEnding(carrying(5n), 1500);
+  tally.addEnding(carrying(7n, another), 20);
+  tally.addEnding(carrying(1n, flow({ id: 3, sourcePort: 3 })));
+  const { number, traffic, durations } = snapshot();
+  t.equal(number.length, 1);
+  t.strictSame([...traffic], [3 + 7 + 1, 60 * (3 + 7 + 1), 0, 0]);
+  t.strictSame([...durations], [1.52, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+});
+
+t.test('what was opened again counts its traffic and its age from then on', async (t) => {
+  const tally = new Tally({ seed: 1 });
+  const snapshot = (takenAtMs: number, packets: bigint) => {
+    tally.begin(NO_TIMEOUTS);
+    tally.add(entryOf({ ...one, packets: [packets, 0n] }));
+    return tally.finish({ takenAtMs }).edges;
+  };
+  snapshot(1000, 5n);
+  tally.addEnding(entryOf({ ...one, packets: [6n, 0n] }));
+  const { traffic, oldest } = snapshot(2000, 9n);
+  t.equal(traffic[0], 1 + 9, 'the last packet of the one, and all of the other');
+  t.strictSame([...oldest], [-2000]);
+});
+
+t.test('short connections survive that a snapshot is divided, and know their owner', async (t) => {
+  const began = 1_790_000_000_000;
+  const startedAt = (ms: number, port: number) =>
+    flow({ id: port, sourcePort: port, start: BigInt(began + ms) * 1_000_000n });
+  const counting = begun();
+  for (const [at, ms] of [10, 20, 60].entries()) counting.ending(startedAt(ms, at));
+  t.equal(said(counting.snapshot([])), '3 3 0');
+  const takeover = { number: 1, address: one.source, sinceMs: began + 50 };
+  const edges = counting.divide([takeover]);
+  const name = '6 10.1.0.11 > 10.1.0.22:443 = 10.1.0.22:443';
+  t.strictSame(Object.fromEntries(edges), {
+    [`${name} before 1,0,0`]: { opened: 2, closed: 2, active: {} },
+    [name]: { opened: 1, closed: 1, active: {} },
+  });
+  t.equal(said(counting.snapshot([])), '0 0 0');
+});
