@@ -1,7 +1,7 @@
 import type { Timeouts } from '../conntrack/timeouts.ts';
 import { EdgeTable, type FamilyOptions } from './edge-table.ts';
 import { Endings } from './endings.ts';
-import { EntryRows, NO_EDGE, ROW_BASELINE } from './entry-rows.ts';
+import { EntryRows, ROW_BASELINE } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
 import { isEnding, isReopened } from './reopened.ts';
 import type { AddressTakeover } from './snapshot.ts';

@@ -6,6 +6,9 @@ import { NetlinkError } from '../../src/netlink/error.ts';
 const QUIET = { received: 0, malformed: 0, overflowed: false };
 const NO_DURATIONS = { refresh: () => {}, of: () => undefined };
 const MINUTE_MS = 60_000;
+const refuse = (): never => {
+  throw new NetlinkError('join a netlink multicast group', constants.errno.EPERM);
+};
 const lost = (): never => {
   throw new NetlinkError('receive', constants.errno.ENETDOWN);
 };
@@ -115,11 +118,8 @@ t.test('after a calm time a pause is short again', async (t) => {
 });
 
 t.test('what cannot be opened is thrown: it says which capability is missing', async (t) => {
-  const open = (): never => {
-    throw new NetlinkError('join a netlink multicast group', constants.errno.EPERM);
-  };
   const follower = new EventFollower({
-    open,
+    open: refuse,
     addEnding: () => true,
     durations: NO_DURATIONS,
     now: () => 0,

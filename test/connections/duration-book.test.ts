@@ -31,14 +31,16 @@ function columns(...seconds: readonly number[]) {
   return { numbers, at: DURATION_COLUMNS };
 }
 
+/** A snapshot, a second after the one before. */
+const taken = (timeMs: number) => ({ startTimeMs: timeMs - 1000, publishedAtMs: timeMs });
+
 function createBook() {
   const book = new DurationBook<object>({
     seriesTtlMs: TTL_MS,
     describe: ({ source, port, primary }) => ({ app: source.identity?.app, port, primary }),
     describeOverflow: (primary) => ({ overflow: true, primary }),
   });
-  const at = (timeMs: number) => ({ startTimeMs: timeMs - 1000, publishedAtMs: timeMs });
-  return { book, at };
+  return book;
 }
 
 const countsOf = (series: readonly DurationSeries<object>[]) =>
@@ -54,34 +56,34 @@ t.test('a duration is in the first bucket whose limit it does not exceed', async
 });
 
 t.test('a new series is told as 0 first, and what it has counted with the next', async (t) => {
-  const { book, at } = createBook();
-  book.add(edge('web'), columns(0.5, 2), at(1000));
+  const book = createBook();
+  book.add(edge('web'), columns(0.5, 2), taken(1000));
   t.match(book.publish(1000), [{ startTimeMs: 0, counts: { count: 0, sumSeconds: 0 } }]);
   t.strictSame(countsOf(book.publish(2000)), [[2, 2.5]]);
-  book.add(edge('web'), columns(1), at(3000));
+  book.add(edge('web'), columns(1), taken(3000));
   const [series] = book.publish(3000);
   t.strictSame(series?.counts.buckets, [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
 });
 
 t.test('counts are another object when they change, and only then', async (t) => {
-  const { book, at } = createBook();
-  book.add(edge('web'), columns(1), at(1000));
+  const book = createBook();
+  book.add(edge('web'), columns(1), taken(1000));
   book.publish(1000);
   const first = book.publish(2000)[0]?.counts;
   t.equal(book.publish(3000)[0]?.counts, first);
-  book.add(edge('web'), columns(1), at(4000));
+  book.add(edge('web'), columns(1), taken(4000));
   t.not(book.publish(4000)[0]?.counts, first);
   t.equal(first?.count, 1, 'the old one stays as it was');
 });
 
 t.test('an edge of which nothing has ended makes no series', async (t) => {
-  const { book, at } = createBook();
-  book.add(edge('web'), columns(), at(1000));
+  const book = createBook();
+  book.add(edge('web'), columns(), taken(1000));
   t.strictSame(book.publish(1000), []);
 });
 
 t.test('edges with the same labels share a series, others do not', async (t) => {
-  const { book, at } = createBook();
+  const book = createBook();
   for (const one of [
     edge('web'),
     edge('web', { destination: named('db') }),
@@ -90,7 +92,7 @@ t.test('edges with the same labels share a series, others do not', async (t) => 
     edge('job'),
     { ...edge('web'), source: { ...named('web'), identity: undefined } },
   ]) {
-    book.add(one, columns(1), at(1000));
+    book.add(one, columns(1), taken(1000));
   }
   book.publish(1000);
   t.strictSame(countsOf(book.publish(2000)), [
@@ -103,8 +105,8 @@ t.test('edges with the same labels share a series, others do not', async (t) => 
 });
 
 t.test('above the maximum the others share an overflow series', async (t) => {
-  const { book, at } = createBook();
-  for (let port = 0; port < 700; port++) book.add(edge('web', { port }), columns(1), at(1000));
+  const book = createBook();
+  for (let port = 0; port < 700; port++) book.add(edge('web', { port }), columns(1), taken(1000));
   book.publish(1000);
   const series = book.publish(2000);
   t.equal(series.length, 501);
@@ -112,12 +114,12 @@ t.test('above the maximum the others share an overflow series', async (t) => {
 });
 
 t.test('a series without news is forgotten, and makes room', async (t) => {
-  const { book, at } = createBook();
-  for (let port = 0; port < 501; port++) book.add(edge('web', { port }), columns(1), at(1000));
+  const book = createBook();
+  for (let port = 0; port < 501; port++) book.add(edge('web', { port }), columns(1), taken(1000));
   book.publish(1000);
-  book.add(edge('web', { port: 7 }), columns(1), at(2000));
+  book.add(edge('web', { port: 7 }), columns(1), taken(2000));
   t.equal(book.publish(1000 + TTL_MS).length, 1);
-  book.add(edge('web', { port: 500 }), columns(1), at(90_000));
+  book.add(edge('web', { port: 500 }), columns(1), taken(90_000));
   const back = book.publish(90_000);
   t.strictSame(
     back.map(({ labels, startTimeMs }) => ({ ...labels, startTimeMs })),

@@ -73,7 +73,7 @@ t.test('the sysctls of this kernel are known by these names', async (t) => {
   const ended = { start: START, stop: START + 600_000n * SECOND_NS, timeout: undefined };
   const durations = new Durations();
   for (const state of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
-    t.ok(durations.of(entryOf(flow({ ...ended, state }))) ?? 0 > 0, `TCP ${state}`);
+    t.ok(durations.of(entryOf(flow({ ...ended, state }))), `TCP ${state}`);
   }
   for (const protocol of [1, 17, 47, 58, 253]) {
     t.ok(durations.of(entryOf(flow({ ...ended, protocol, state: undefined }))), `${protocol}`);

@@ -87,10 +87,10 @@ t.test(
     await using namespace = await createTracked();
     await using reader = new Reader(namespace.path, { followsEvents: true });
     await reader.take();
-    let isMaking = true;
-    const making = make(namespace, wishes).finally(() => (isMaking = false));
+    const ended = new AbortController();
+    const making = make(namespace, wishes).finally(() => ended.abort());
     let seen = 0;
-    while (isMaking) seen += (await reader.take()).entries;
+    while (!ended.signal.aborted) seen += (await reader.take()).entries;
     await making;
     await reader.empty();
     t.equal(reader.overflows, 0);

@@ -24,7 +24,8 @@ t.test('durations are a histogram in seconds on the page', async (t) => {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
   const { log } = capturedLog();
   const page = new PrometheusPage({ producer, pollIntervalMs: 1000, log });
-  new MeterProvider({ readers: [page.reader] });
+  const provider = new MeterProvider({ readers: [page.reader] });
+  t.teardown(() => provider.shutdown());
   const durations = [{ labels, startTimeMs: 1000, counts: countsOf(3) }];
   producer.publish({ ...nothing, takenAtMs: 2000, durations }, table);
   const text = await page.render();
