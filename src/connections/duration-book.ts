@@ -1,27 +1,12 @@
 import type { SeriesTimes } from './account.ts';
 import { DURATION_COLUMNS, DURATION_LIMITS } from './durations.ts';
 import type { Edge } from './edge.ts';
+import type { DurationCounts, DurationSeries } from './series.ts';
 
 /** A series has a dozen buckets, each a line of the page: hundreds are as many lines as thousands of others. */
 const SERIES_MAX = 500;
 /** Of edges in short, each leads to a series. */
 const KEYS_MAX = 20 * SERIES_MAX;
-
-/** What has been counted since startTimeMs; a new object whenever that changes. */
-export interface DurationCounts {
-  /** By bucket of DURATION_LIMITS, and one more. */
-  readonly buckets: readonly number[];
-  readonly count: number;
-  readonly sumSeconds: number;
-}
-
-/** How long the connections with one attribute set lasted. */
-export interface DurationSeries<Labels> {
-  readonly labels: Labels;
-  /** When it was last known to be 0, in ms since the epoch. */
-  readonly startTimeMs: number;
-  readonly counts: DurationCounts;
-}
 
 interface BookedSeries<Labels> extends DurationSeries<Labels> {
   counts: DurationCounts;

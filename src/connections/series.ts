@@ -1,4 +1,3 @@
-import type { DurationSeries } from './duration-book.ts';
 import type { Measure } from './measure.ts';
 
 /**
@@ -22,6 +21,22 @@ export interface Gauge<Labels> {
   readonly series: Series<Labels>;
   readonly measure: Measure;
   readonly value: number;
+}
+
+/** What has been counted since startTimeMs; a new object whenever that changes. */
+export interface DurationCounts {
+  /** By bucket of DURATION_LIMITS, and one more. */
+  readonly buckets: readonly number[];
+  readonly count: number;
+  readonly sumSeconds: number;
+}
+
+/** How long the connections with one attribute set lasted. */
+export interface DurationSeries<Labels> {
+  readonly labels: Labels;
+  /** When it was last known to be 0, in ms since the epoch. */
+  readonly startTimeMs: number;
+  readonly counts: DurationCounts;
 }
 
 /** The ledger as of one snapshot. */

@@ -6,7 +6,7 @@ import {
   type Histogram,
   type HistogramMetricData,
 } from '@opentelemetry/sdk-metrics';
-import type { DurationCounts, DurationSeries } from '../connections/duration-book.ts';
+import type { DurationCounts, DurationSeries } from '../connections/series.ts';
 import { DURATION_LIMITS } from '../connections/durations.ts';
 import type { Delivered } from './delta.ts';
 import { METRIC } from './names.ts';

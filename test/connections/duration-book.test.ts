@@ -1,5 +1,6 @@
 import t from 'tap';
-import { DurationBook, type DurationSeries } from '../../src/connections/duration-book.ts';
+import { DurationBook } from '../../src/connections/duration-book.ts';
+import type { DurationSeries } from '../../src/connections/series.ts';
 import { addDuration, DURATION_COLUMNS } from '../../src/connections/durations.ts';
 import type { Edge, Endpoint } from '../../src/connections/edge.ts';
 

@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import type { Interruption } from '../../src/cluster/interruption.ts';
 import { ENDPOINT_SLICES, NODES, PODS, SERVICES } from '../../src/cluster/resources.ts';
 import type { WatchEvent } from '../../src/cluster/watch-events.ts';
-import type { DurationSeries } from '../../src/connections/duration-book.ts';
+import type { DurationSeries } from '../../src/connections/series.ts';
 import { DURATION_LIMITS } from '../../src/connections/durations.ts';
 import type { Edge } from '../../src/connections/edge.ts';
 import { HALF_CLOSED, IDLE, OLDEST, TRAFFIC, UNANSWERED } from '../../src/connections/measure.ts';

@@ -1,6 +1,6 @@
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import t from 'tap';
-import type { DurationSeries } from '../../src/connections/duration-book.ts';
+import type { DurationSeries } from '../../src/connections/series.ts';
 import { DURATION_LIMITS } from '../../src/connections/durations.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { DurationPoint } from '../../src/telemetry/duration-points.ts';
