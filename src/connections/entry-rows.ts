@@ -23,7 +23,7 @@ const SIGNALS_MASK = (1 << SIGNAL_BITS) - 1;
 /** What may differ between two rows of one connection without any more to be said. */
 const ROW_PASSING = ROW_BASELINE | ROW_ENDED | (SIGNALS_MASK << SIGNALS_SHIFT);
 /** Edge of a row that is not counted: not yet, or never, since the dump brought its entry twice. */
-export const NO_EDGE = 0xffff_ffff;
+const NO_EDGE = 0xffff_ffff;
 /** Port and translation: the part of the flags that belongs to the edge. */
 export const ROW_ROUTE_MASK = 0x1ffff;
 const ROUTE_TRANSLATED = 0x10000;
