@@ -51,7 +51,7 @@ const DRAIN_PERIOD_MS = 100;
 
 const { netns, followsEvents, seed }: WorkerSettings = workerData;
 let isInside = netns === undefined;
-const tally = new Tally({ seed });
+const tally = new Tally({ seed, followsEvents });
 const inputs = {
   table: new ConntrackTable(),
   tally,

@@ -1,4 +1,5 @@
 import type { Timeouts } from '../conntrack/timeouts.ts';
+import type { FamilyOptions } from './edge-table.ts';
 import { EntryRows } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
 
@@ -9,6 +10,11 @@ import { HashIndex, hashWords } from './hash-index.ts';
 const ENDINGS_MAX = 262_144;
 
 const INITIAL_ENDINGS = 1024;
+
+export interface EndingsOptions extends FamilyOptions {
+  /** Events tell of ends beside the dumps. */
+  readonly followsEvents: boolean;
+}
 
 /** Of a connection that is gone nothing is told but that it was there. */
 const NO_TIMEOUTS: Timeouts = {
@@ -37,9 +43,18 @@ const KEPT = 2;
  */
 export class Endings {
   readonly #seed: number;
+  readonly #followsEvents: boolean;
   #told: ToldEndings;
   /** Told since the dump was counted, and those that it kept. */
   #later: ToldEndings;
+  /**
+   * Rows that were gone by the last dump, and nobody had told of their end. A dump leaves out what has expired,
+   * but it removes eight entries at most of a bucket (ctnetlink_dump_table()): the end of others is told
+   * later, and has been counted by then.
+   */
+  #overdue: EntryRows;
+  /** The same of the dump in hand. */
+  #nextOverdue: EntryRows;
   #isCounted = false;
   /** Rows below this one were told before the dump began. */
   #certain = 0;
@@ -51,10 +66,13 @@ export class Endings {
   #final = new Int32Array(0);
   #fates = new Uint8Array(0);
 
-  constructor({ seed, addressWords }: { readonly seed: number; readonly addressWords: number }) {
+  constructor({ seed, addressWords, followsEvents }: EndingsOptions) {
     this.#seed = seed;
+    this.#followsEvents = followsEvents;
     this.#told = new ToldEndings(addressWords);
     this.#later = new ToldEndings(addressWords);
+    this.#overdue = emptyRows(addressWords);
+    this.#nextOverdue = emptyRows(addressWords);
   }
 
   /** Those of the dump in hand; isShort() tells which of them no snapshot explains. */
@@ -83,6 +101,7 @@ export class Endings {
     if (this.#isCounted) {
       [this.#told, this.#later] = [this.#later, this.#told];
       this.#later.rows.clear(NO_TIMEOUTS);
+      [this.#overdue, this.#nextOverdue] = [this.#nextOverdue, this.#overdue];
       this.#isCounted = false;
     }
     this.#certain = this.rows.count;
@@ -91,6 +110,7 @@ export class Endings {
   /** Finds those that have to do with the rows of a dump, and marks the rows behind an end. */
   match(dump: EntryRows): void {
     const { count } = this.rows;
+    this.#nextOverdue.clear(NO_TIMEOUTS);
     this.#reserve(count);
     this.#fates.fill(SHORT, 0, count);
     if (count === 0) return;
@@ -99,14 +119,13 @@ export class Endings {
       const first = this.#find(dump, row);
       if (first >= 0 && this.#keepFrom(first, dump, row) > 0) dump.markEnded(row);
     }
+    for (let row = 0; row < this.#overdue.count; row++) this.#takeFirst(this.#overdue, row);
   }
 
   /** The end of a row that is not there any more, or -1 where none was told. */
   take(dump: EntryRows, row: number): number {
-    if (this.rows.count === 0) return -1;
-    let ending = this.#find(dump, row);
-    while (ending >= 0 && this.#fates[ending] === TAKEN) ending = this.#next[ending]!;
-    if (ending >= 0) this.#fates[ending] = TAKEN;
+    const ending = this.#takeFirst(dump, row);
+    if (ending < 0 && this.#followsEvents) this.#nextOverdue.copy(dump, row);
     return ending;
   }
 
@@ -122,6 +141,14 @@ export class Endings {
     for (let ending = 0; ending < this.rows.count; ending++) {
       if (this.#fates[ending] === KEPT) this.#later.copy(this.#told, ending);
     }
+  }
+
+  #takeFirst(dump: EntryRows, row: number): number {
+    if (this.rows.count === 0) return -1;
+    let ending = this.#find(dump, row);
+    while (ending >= 0 && this.#fates[ending] === TAKEN) ending = this.#next[ending]!;
+    if (ending >= 0) this.#fates[ending] = TAKEN;
+    return ending;
   }
 
   /** Keeps what may be the end of the dump's row, and all behind it; returns how many are before that. */
@@ -192,13 +219,18 @@ export class Endings {
   }
 }
 
+function emptyRows(addressWords: number): EntryRows {
+  const rows = new EntryRows(addressWords);
+  rows.clear(NO_TIMEOUTS);
+  return rows;
+}
+
 class ToldEndings {
   readonly rows: EntryRows;
   #lastedMs = new Float64Array(INITIAL_ENDINGS);
 
   constructor(addressWords: number) {
-    this.rows = new EntryRows(addressWords);
-    this.rows.clear(NO_TIMEOUTS);
+    this.rows = emptyRows(addressWords);
   }
 
   add(entry: Uint32Array, lastedMs: number): void {

@@ -1,6 +1,6 @@
 import type { Timeouts } from '../conntrack/timeouts.ts';
-import { EdgeTable, type FamilyOptions } from './edge-table.ts';
-import { Endings } from './endings.ts';
+import { EdgeTable } from './edge-table.ts';
+import { Endings, type EndingsOptions } from './endings.ts';
 import { EntryRows, ROW_BASELINE } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
 import { isEnding, isReopened } from './reopened.ts';
@@ -38,7 +38,7 @@ export class FamilyTally {
   /** What became of each row of the last snapshot. */
   #fates = new Uint8Array(0);
 
-  constructor(options: FamilyOptions) {
+  constructor(options: EndingsOptions) {
     this.edges = new EdgeTable(options);
     this.#seed = options.seed;
     this.#rows = new EntryRows(options.addressWords);

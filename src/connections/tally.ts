@@ -12,6 +12,13 @@ import {
   type EdgeColumns,
 } from './snapshot.ts';
 
+interface TallyOptions {
+  /** Random; see hashWords(). */
+  readonly seed: number;
+  /** There will be addEnding(). */
+  readonly followsEvents?: boolean;
+}
+
 /**
  * Counts the entries of one dump after the other by edge, and tells which connections are new and
  * which are gone. Numbers only; nothing is allocated per entry.
@@ -26,7 +33,8 @@ export class Tally {
   readonly #ipv6: FamilyTally;
   #isBaseline = true;
 
-  constructor(options: { readonly seed: number }) {
+  constructor({ seed, followsEvents = false }: TallyOptions) {
+    const options = { seed, followsEvents };
     this.#ipv4 = new FamilyTally({ family: AF_INET, addressWords: 1, ...options });
     this.#ipv6 = new FamilyTally({ family: AF_INET6, addressWords: 4, ...options });
   }

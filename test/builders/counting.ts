@@ -16,7 +16,7 @@ export class Counting {
   readonly #reader = new EdgeReader();
 
   constructor(seed = 1) {
-    this.#tally = new Tally({ seed });
+    this.#tally = new Tally({ seed, followsEvents: true });
   }
 
   snapshot(flows: readonly Flow[]) {

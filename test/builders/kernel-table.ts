@@ -15,11 +15,13 @@ interface Life {
   isDying: boolean;
   /** Dumps leave it out, and its event comes when somebody stumbles on it. */
   isExpired: boolean;
+  /** The next dump leaves it out, but does not remove it: it removes eight at most of a bucket. */
+  isLingering: boolean;
 }
 
 export type Deed =
   | { readonly kind: 'open'; readonly tuple: number; readonly id: number; readonly backend: number }
-  | { readonly kind: 'end' | 'die' | 'expire'; readonly tuple: number };
+  | { readonly kind: 'end' | 'die' | 'expire' | 'linger'; readonly tuple: number };
 
 /** The kernel's table, as far as it tells of ends; and the truth that it knows. */
 export class KernelTable {
@@ -58,7 +60,10 @@ export class KernelTable {
         }
         break;
       case 'expire':
-        if (life !== undefined && !life.isDying) life.isExpired = true;
+      case 'linger':
+        if (life === undefined || life.isDying || life.isExpired) break;
+        life.isExpired = true;
+        life.isLingering = deed.kind === 'linger';
         break;
       default:
         throw new Error('no such deed');
@@ -71,7 +76,9 @@ export class KernelTable {
       between(tuple);
       const life = this.#lives[tuple];
       if (life === undefined) continue;
-      if (life.isExpired) {
+      if (life.isLingering) {
+        life.isLingering = false;
+      } else if (life.isExpired) {
         this.#remove(tuple);
       } else {
         const status = life.flow.status | (life.isDying ? IPS_DYING : 0);
@@ -101,6 +108,7 @@ export class KernelTable {
       isBaseline,
       isDying: false,
       isExpired: false,
+      isLingering: false,
     };
     if (!isBaseline) this.#count(one).opened++;
   }

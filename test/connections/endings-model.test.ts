@@ -19,7 +19,10 @@ const anyDeed: fc.Arbitrary<Deed> = fc.oneof(
   { weight: 3, arbitrary: anyOpening },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom('end' as const, 'die', 'expire'), tuple }),
+    arbitrary: fc.record({
+      kind: fc.constantFrom('end' as const, 'die', 'expire', 'linger'),
+      tuple,
+    }),
   },
 );
 /** Before khan looks; of one that is dying just then it cannot know whether it is there again. */
@@ -50,7 +53,7 @@ class Following {
   readonly table: KernelTable;
   readonly told = new Map<string, { opened: number; closed: number }>();
   active = 0;
-  readonly #tally = new Tally({ seed: 7 });
+  readonly #tally = new Tally({ seed: 7, followsEvents: true });
   readonly #reader = new EdgeReader();
 
   constructor({ isTimestamped }: { readonly isTimestamped: boolean }) {

@@ -133,6 +133,19 @@ t.test('an end that nobody told is seen by the next snapshot, as ever', async (t
   t.equal(said(counting.snapshot([])), '0 1 0');
 });
 
+t.test(
+  'an end that is told late, of an entry that had expired, is not counted twice',
+  async (t) => {
+    const counting = begun();
+    counting.snapshot([one]);
+    t.equal(said(counting.snapshot([])), '0 1 0', 'the dump leaves it out');
+    counting.ending(one);
+    t.equal(said(counting.snapshot([])), '0 0 0');
+    counting.ending(one);
+    t.equal(said(counting.snapshot([])), '1 1 0', 'another one');
+  },
+);
+
 t.test('a dump that failed keeps what was told for the next one', async (t) => {
   const counting = begun();
   counting.snapshot([one]);

@@ -17,7 +17,7 @@ import { enterNetworkNamespace, NetlinkListener } from '../../src/netlink/socket
 const BUFFER_BYTES = 32 * 1024;
 
 enterNetworkNamespace(process.argv[2] ?? '');
-const tally = new Tally({ seed: 1 });
+const tally = new Tally({ seed: 1, followsEvents: true });
 const inputs = {
   table: new ConntrackTable(),
   tally,
