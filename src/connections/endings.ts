@@ -115,11 +115,11 @@ export class Endings {
     this.#fates.fill(SHORT, 0, count);
     if (count === 0) return;
     this.#link();
+    for (let row = 0; row < this.#overdue.count; row++) this.#takeFirst(this.#overdue, row);
     for (let row = 0; row < dump.count; row++) {
       const first = this.#find(dump, row);
       if (first >= 0 && this.#keepFrom(first, dump, row) > 0) dump.markEnded(row);
     }
-    for (let row = 0; row < this.#overdue.count; row++) this.#takeFirst(this.#overdue, row);
   }
 
   /** The end of a row that is not there any more, or -1 where none was told. */
@@ -156,6 +156,7 @@ export class Endings {
     const own = this.#endOf(first, dump, row);
     let before = 0;
     for (let ending = first; ending >= 0; ending = this.#next[ending]!) {
+      if (this.#fates[ending] === TAKEN) continue;
       if (own >= 0 && ending >= own) this.#fates[ending] = KEPT;
       else before++;
     }
@@ -170,6 +171,7 @@ export class Endings {
     const isDying = dump.isDying(row);
     let own = -1;
     for (let ending = first; ending >= 0; ending = this.#next[ending]!) {
+      if (this.#fates[ending] === TAKEN) continue;
       const isBefore = ending < this.#certain;
       if ((isBefore && !isDying) || !this.#mayBeOf(ending, dump, row)) continue;
       if (isBefore || own < 0) own = ending;
