@@ -44,8 +44,8 @@ export type WorkerAnswer =
     };
 
 /**
- * How often waiting events are received. On a timer: to be woken for each of them costs three times as
- * much, and the socket has room for what comes meanwhile.
+ * How often waiting events are received. On a timer: to be woken for each of them costs more than to
+ * receive it, and the socket has room for what comes meanwhile.
  */
 const DRAIN_PERIOD_MS = 100;
 

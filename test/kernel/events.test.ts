@@ -86,3 +86,22 @@ t.test(
     t.strictSame(ends, Array(COUNT).fill(5003));
   },
 );
+
+t.test(
+  'it is heard in a user namespace as well, where the kernel grants less room',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const argv = [
+      '--user',
+      '--map-root-user',
+      '--net',
+      process.execPath,
+      LISTEN,
+      '/proc/self/ns/net',
+    ];
+    const listener = spawn('unshare', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(listener.stdout, 'data');
+    listener.stdin.end();
+    t.strictSame(await json(listener.stdout), { malformed: 0, overflowed: false, heard: [] });
+  },
+);
