@@ -152,9 +152,9 @@ function setReceiveBuffer(fd: number, bytes: number): void {
     const value = new Uint32Array([bytes]);
     return c.setsockopt(fd, SOL_SOCKET, option, value, value.byteLength);
   };
-  if (set(SO_RCVBUFFORCE) < 0 && koffi.errno() === constants.errno.EPERM) {
-    checked('set the receive buffer of a netlink socket', set(SO_RCVBUF));
-  }
+  const forced = set(SO_RCVBUFFORCE);
+  const isRefused = forced < 0 && koffi.errno() === constants.errno.EPERM;
+  checked('set the receive buffer of a netlink socket', isRefused ? set(SO_RCVBUF) : forced);
 }
 
 function received(fd: number, bytes: Uint8Array, flags: number): number {
