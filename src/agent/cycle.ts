@@ -40,6 +40,7 @@ export class Cycle {
   readonly #parts: CycleParts;
   #hasWarnedOfEmptyTable = false;
   #isFollowing = true;
+  #areEventsOff = false;
 
   constructor(parts: CycleParts) {
     this.#parts = parts;
@@ -99,6 +100,10 @@ export class Cycle {
   #tellEvents(report: EventReport): void {
     const { events, log } = this.#parts;
     events?.record(report);
+    if (report.areEventsOff && !this.#areEventsOff) {
+      log.warn('The kernel tells of no events: net.netfilter.nf_conntrack_events is 0');
+    }
+    this.#areEventsOff = report.areEventsOff;
     if (report.overflows > 0) {
       log.warn(
         'Events of the connection tracking table were lost: connections that no snapshot sees ' +

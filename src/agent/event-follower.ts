@@ -28,6 +28,7 @@ export interface EventFollowerOptions {
   /** False when there is no room for it. */
   readonly addEnding: (entry: Uint32Array, lastedMs: number | undefined) => boolean;
   readonly durations: DurationSource;
+  readonly areEventsOff: () => boolean;
   /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number;
 }
@@ -86,8 +87,10 @@ export class EventFollower implements Disposable {
   /** What has happened since the last report. */
   report(): EventReport {
     this.#tellTime();
+    const areEventsOff = this.#options.areEventsOff();
     const report = {
-      isFollowing: this.#socket !== undefined,
+      isFollowing: this.#socket !== undefined && !areEventsOff,
+      areEventsOff,
       received: this.#received,
       malformed: this.#malformed,
       overflows: this.#overflows,

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { Tally } from '../connections/tally.ts';
 import { Durations } from '../conntrack/duration.ts';
-import { ConntrackEvents } from '../conntrack/events.ts';
+import { areEventsOff, ConntrackEvents } from '../conntrack/events.ts';
 import { ConntrackTable, hashBuckets } from '../conntrack/table.ts';
 import { readTimeouts } from '../conntrack/timeouts.ts';
 import { canonicalAddress } from '../net/address.ts';
@@ -90,6 +90,7 @@ function followEvents(): EventFollower {
     open: () => new ConntrackEvents(),
     addEnding: (entry, lastedMs) => tally.addEnding(entry, lastedMs),
     durations: new Durations(),
+    areEventsOff,
     now: () => performance.now(),
   });
   setInterval(() => follower.drain(), DRAIN_PERIOD_MS);

@@ -89,8 +89,10 @@ export interface AddressTakeover {
 
 /** What following events has come to since the last snapshot. */
 export interface EventReport {
-  /** False while it pauses, after events were lost. */
+  /** False while it pauses, after events were lost, and while the kernel tells of none. */
   readonly isFollowing: boolean;
+  /** The kernel is told to tell of none. */
+  readonly areEventsOff: boolean;
   readonly received: number;
   /** Messages that were skipped because they could not be decoded. */
   readonly malformed: number;

@@ -52,9 +52,8 @@ export class Tally {
 
   /**
    * `entry` is about to leave the table, as an event told, and how long its connection lasted, if that is
-   * known. A connection that no dump holds counts as opened
-   * and closed. All that were told by the end of a dump are to be here before finish(). False when there
-   * is no room for it.
+   * known. A connection that no dump holds counts as opened and closed. All that were told by the end of a
+   * dump are to be here before finish(). False when there is no room for it.
    */
   addEnding(entry: Uint32Array, lastedMs?: number): boolean {
     return (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).addEnding(entry, lastedMs);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { NETLINK_NETFILTER, NLMSG_HDR_WORDS } from '../netlink/constants.ts';
 import { messageEnd, messageType, type Receiver } from '../netlink/datagram.ts';
@@ -14,6 +15,8 @@ const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
  * for 26,000, which is half a second of 50,000 a second during a dump.
  */
 const BUFFER_BYTES = 16 * 1024 * 1024;
+
+const EVENTS_PATH = '/proc/sys/net/netfilter/nf_conntrack_events';
 
 /** What one look into the socket brought. */
 export interface Drained {
@@ -97,6 +100,19 @@ export class ConntrackEvents implements Disposable {
         drained.malformed++;
       }
     }
+  }
+}
+
+/**
+ * The kernel tells of nothing, for net.netfilter.nf_conntrack_events is 0 in the calling thread's network
+ * namespace. Not known, and so false, where the sysctl is hidden (in a user namespace).
+ */
+export function areEventsOff(): boolean {
+  try {
+    return readFileSync(EVENTS_PATH, 'latin1').trim() === '0';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
   }
 }
 

@@ -154,7 +154,8 @@ export const METRIC = {
   agentEventsFollowed: {
     name: 'khan_agent_events_followed',
     unit: '',
-    description: '1 while events are followed, 0 while the agent pauses after an overflow',
+    description:
+      '1 while events are followed, 0 while the agent pauses after an overflow or the kernel tells of none',
   },
   agentEventsPaused: {
     name: 'khan_agent_events_paused',

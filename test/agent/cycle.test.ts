@@ -297,7 +297,14 @@ t.test('a division that fails makes the next snapshot a baseline, divided again'
 
 t.test('lost events are said once, counted, and so is that they are followed again', async (t) => {
   const table = new SimulatedTable();
-  const follows = { isFollowing: true, received: 3, malformed: 1, overflows: 0, pausedMs: 0 };
+  const follows = {
+    isFollowing: true,
+    areEventsOff: false,
+    received: 3,
+    malformed: 1,
+    overflows: 0,
+    pausedMs: 0,
+  };
   const lost = { ...follows, isFollowing: false, overflows: 1, pausedMs: 250 };
   const paused = { ...lost, received: 0, malformed: 0, overflows: 0, pausedMs: 1000 };
   const reports = [follows, lost, paused, follows, follows];
@@ -326,4 +333,22 @@ t.test('lost events are said once, counted, and so is that they are followed aga
   ]) {
     t.strictSame(await values(String(metric)), [`${metric} ${value}`]);
   }
+});
+
+t.test('a kernel that tells of no events is said once', async (t) => {
+  const table = new SimulatedTable();
+  const off = {
+    isFollowing: false,
+    areEventsOff: true,
+    received: 0,
+    malformed: 0,
+    overflows: 0,
+    pausedMs: 0,
+  };
+  const { cycle, lines } = createCycle({ take: () => ({ ...table.snapshot(1000), events: off }) });
+  table.open(webToApi);
+  for (const _ of [1, 2]) await cycle.tick(signal);
+  t.strictSame(warnings(lines), [
+    'The kernel tells of no events: net.netfilter.nf_conntrack_events is 0',
+  ]);
 });

@@ -30,6 +30,7 @@ function following({ hasRoom = true } = {}) {
     },
     addEnding: () => hasRoom,
     durations: NO_DURATIONS,
+    areEventsOff: () => false,
     now: () => world.nowMs,
   });
   return { world, follower };
@@ -46,6 +47,7 @@ t.test('it follows from the first dump on, and reports what has come since', asy
   world.nowMs = 1_000;
   t.strictSame(follower.report(), {
     isFollowing: true,
+    areEventsOff: false,
     received: 6,
     malformed: 2,
     overflows: 0,
@@ -122,6 +124,7 @@ t.test('what cannot be opened is thrown: it says which capability is missing', a
     open: refuse,
     addEnding: () => true,
     durations: NO_DURATIONS,
+    areEventsOff: () => false,
     now: () => 0,
   });
   t.throws(() => follower.prepare(), { code: 'EPERM' });

@@ -267,7 +267,14 @@ t.test("an error that is not the kernel's is not taken for one", async (t) => {
 t.test('events are followed from before a dump to its end, and reported with it', async (t) => {
   const order: string[] = [];
   const tally = new Tally({ seed: 1 });
-  const report = { isFollowing: true, received: 2, malformed: 0, overflows: 0, pausedMs: 0 };
+  const report = {
+    isFollowing: true,
+    areEventsOff: false,
+    received: 2,
+    malformed: 0,
+    overflows: 0,
+    pausedMs: 0,
+  };
   const tell = (flows: readonly Flow[]) => {
     for (const one of flows) tally.addEnding(entryOf(one));
   };

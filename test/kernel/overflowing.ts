@@ -25,6 +25,7 @@ const inputs = {
     open: () => new ConntrackEvents(openListener),
     addEnding: (entry) => tally.addEnding(entry),
     durations: new Durations(),
+    areEventsOff: () => false,
     now: () => performance.now(),
   }),
   hashBuckets: () => 0,

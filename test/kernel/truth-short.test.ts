@@ -116,3 +116,16 @@ t.test(
     t.strictSame(second.ports, { 5003: none });
   },
 );
+
+t.test(
+  'a kernel that is told to tell nothing is found out',
+  { skip, timeout: 60_000 },
+  async (t) => {
+    await using namespace = await createTracked();
+    await using reader = new Reader(namespace.path, { followsEvents: true });
+    t.match((await reader.take()).events, { isFollowing: true, areEventsOff: false });
+    await namespace.sysctl({ 'net/netfilter/nf_conntrack_events': '0' });
+    await make(namespace, wishes.slice(0, 1));
+    t.match((await reader.take()).events, { isFollowing: false, areEventsOff: true, received: 0 });
+  },
+);

@@ -48,6 +48,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
   new KernelMetrics(meter, { nodeName: 'node-a' }).record(new StatisticsSum().statistics);
   new EventMetrics(meter).record({
     isFollowing: true,
+    areEventsOff: false,
     received: 1,
     malformed: 0,
     overflows: 0,
