@@ -38,10 +38,6 @@ export class KernelTable {
     this.#isTimestamped = isTimestamped;
   }
 
-  get active(): number {
-    return this.#lives.filter((life) => life !== undefined && !life.isExpired).length;
-  }
-
   do(deed: Deed, { isSilent = false } = {}): void {
     const life = this.#lives[deed.tuple];
     switch (deed.kind) {

@@ -37,6 +37,8 @@ const anyStep = fc.record({
   during: fc.array(fc.record({ at: fc.nat(TUPLES), deed: anyDeed }), { maxLength: 8 }),
   /** Dumps that fail before the one that comes through. */
   failures: fc.constantFrom(0, 0, 0, 1),
+  /** The snapshot is counted again, and what that says replaces it. */
+  isDivided: fc.boolean(),
   /** The queue had no room for these. */
   lost: fc.array(fc.nat(10), { maxLength: 2 }),
 });
@@ -60,7 +62,9 @@ class Following {
     this.table = new KernelTable({ isTimestamped });
   }
 
-  snapshot(step: Pick<Step, 'received' | 'during'> & { readonly failures: number }): void {
+  snapshot(
+    step: Pick<Step, 'received' | 'during' | 'isDivided'> & { readonly failures: number },
+  ): void {
     this.receive(step.received);
     for (let failures = 0; failures < step.failures; failures++) {
       this.#dump([]);
@@ -68,9 +72,10 @@ class Following {
     }
     this.#dump(step.during);
     this.receive(Infinity);
-    const { edges } = this.#tally.finish({ takenAtMs: 0 });
+    let edges = this.#reader.read(this.#tally.finish({ takenAtMs: 0 }).edges);
+    if (step.isDivided) edges = this.#reader.readAgain(this.#tally.divide([]));
     this.active = 0;
-    for (const [name, { opened, closed, active }] of this.#reader.read(edges)) {
+    for (const [name, { opened, closed, active }] of edges) {
       const told = this.told.get(name) ?? { opened: 0, closed: 0 };
       this.told.set(name, { opened: told.opened + opened, closed: told.closed + closed });
       for (const count of Object.values(active)) this.active += count;
@@ -92,10 +97,11 @@ class Following {
 
   /** All that has ended is told, and what is there stays. */
   settle(): void {
-    const quiet = { received: Infinity, during: [], failures: 0 };
+    const quiet = { received: Infinity, during: [], failures: 0, isDivided: false };
     for (let at = 0; at < TUPLES; at++) this.table.do({ kind: 'end', tuple: at });
     this.snapshot(quiet);
     this.snapshot(quiet);
+    assert.equal(this.active, 0);
   }
 }
 
@@ -106,7 +112,7 @@ function begun({
   const following = new Following({ isTimestamped });
   for (const { deed, isSilent } of baseline) following.table.do(deed, { isSilent });
   following.receive(1);
-  following.snapshot({ received: 0, during: [], failures: 0 });
+  following.snapshot({ received: 0, during: [], failures: 0, isDivided: false });
   following.table.isBefore = false;
   return following;
 }
