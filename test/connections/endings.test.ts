@@ -1,4 +1,5 @@
 import t from 'tap';
+import { DURATION_COLUMNS } from '../../src/connections/durations.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import { Counting, NO_TIMEOUTS } from '../builders/counting.ts';
 import type { EdgeCounts } from '../builders/edge-reader.ts';
@@ -227,4 +228,26 @@ t.test('short connections survive that a snapshot is divided, and know their own
     [name]: { opened: 1, closed: 1, active: {} },
   });
   t.equal(said(counting.snapshot([])), '0 0 0');
+});
+
+t.test('thousands of edges keep the durations of their own', async (t) => {
+  const tally = new Tally({ seed: 1 });
+  tally.begin(NO_TIMEOUTS);
+  tally.finish({ takenAtMs: 0 });
+  const edges = 2000;
+  for (let port = 1; port <= edges; port++) {
+    tally.addEnding(entryOf(flow({ destinationPort: port })), port * 1000);
+  }
+  tally.begin(NO_TIMEOUTS);
+  const { durations } = tally.finish({ takenAtMs: 0 }).edges;
+  const sums = durations.filter((_, at) => at % DURATION_COLUMNS === 0);
+  t.strictSame(
+    sums.toSorted(),
+    Float64Array.from({ length: edges }, (_, at) => at + 1),
+  );
+  t.equal(
+    durations.reduce((sum, value) => sum + value, 0),
+    (edges * (edges + 1)) / 2 + edges,
+    'and one each in a bucket',
+  );
 });

@@ -6,10 +6,12 @@ const SECOND_NS = 1_000_000_000n;
 const START = 1_790_000_000n * SECOND_NS;
 const IPS_ASSURED = 1 << 2;
 const SYN_SENT = 1;
+const SCTP = 132;
 const TIMEOUTS: Readonly<Record<string, number>> = {
   tcp_timeout_syn_sent: 120,
   tcp_timeout_time_wait: 120,
   tcp_timeout_established: 432_000,
+  sctp_timeout_closed: 10,
   udp_timeout: 30,
   udp_timeout_stream: 180,
   generic_timeout: 600,
@@ -30,6 +32,7 @@ t.test('the timeout of the last state is taken off the life of an entry', async 
   t.equal(lasted(119.996, { state: TIME_WAIT }), 0, 'a jiffy too soon');
   t.equal(lasted(31, { protocol: UDP, state: undefined, status: 0 }), 1000);
   t.equal(lasted(181, { protocol: UDP, state: undefined, status: IPS_ASSURED }), 1000);
+  t.equal(lasted(11, { protocol: SCTP, state: 1 }), 1000);
   t.equal(lasted(601, { protocol: 253, state: undefined }), 1000);
 });
 
