@@ -102,10 +102,10 @@ ${standardText(registry)}
 
 /** The names under which Prometheus knows a metric: as the agent and the controller really write them. */
 export function prometheusNames({ name, instrument, unit, entity_associations }: Metric): string[] {
-  if (instrument === 'counter') return [`${name}_total`];
   // The controller's page is the stock serialiser's, which adds no unit.
   const hasUnit = unit === 's' && entity_associations.includes('khan.agent');
   const family = hasUnit ? `${name}_seconds` : name;
+  if (instrument === 'counter') return [`${family}_total`];
   if (instrument !== 'histogram') return [family];
   return ['bucket', 'sum', 'count'].map((part) => `${family}_${part}`);
 }

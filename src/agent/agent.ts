@@ -5,12 +5,17 @@ import { every, Pulse } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { sendText, startHttpServer, type Handler, type Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
-import { connectionAttributes, overflowAttributes } from '../telemetry/attributes.ts';
+import {
+  connectionAttributes,
+  durationAttributes,
+  overflowAttributes,
+} from '../telemetry/attributes.ts';
 import { ConnectionProducer } from '../telemetry/connection-producer.ts';
 import { startTelemetry } from '../telemetry/meter-provider.ts';
 import { OriginalPage } from '../telemetry/original-page.ts';
 import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
+import { EventMetrics } from '../telemetry/event-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import { observeSnapshotTime, SelfMetrics } from '../telemetry/self-metrics.ts';
@@ -75,7 +80,8 @@ export async function createAgent(
   checkSettings(settings);
   const nodeName = settings['node-name'];
   await using setup = new AsyncDisposableStack();
-  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns }));
+  const followsEvents = settings.events === 'destroy';
+  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns, followsEvents }));
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({
     producer,
@@ -114,11 +120,13 @@ export async function createAgent(
       exclude: settings.exclude,
       signals: settings.signals,
       describe: (edge) => connectionAttributes(edge, nodeName, choice),
+      describeDuration: (edge) => durationAttributes(edge, nodeName, choice),
       describeOverflow,
     }),
     producer,
     metrics: new SelfMetrics(meter),
     kernel: new KernelMetrics(meter, { nodeName }),
+    events: followsEvents ? new EventMetrics(meter) : undefined,
     log,
   });
   const resources = setup.move();

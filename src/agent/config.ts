@@ -39,6 +39,12 @@ export const agentSettings = {
   netns: text({
     description: 'Path of the network namespace to read, such as /run/netns/NAME; else the own one',
   }),
+  events: choice({
+    choices: ['none', 'destroy'],
+    default: 'none',
+    description:
+      'Beside the snapshots follow what ends, so that connections shorter than a poll are counted too',
+  }),
   'inventory-file': text({
     description: 'YAML or JSON file that says who owns which address; read again when it changes',
   }),

@@ -1,9 +1,15 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { Attributes } from '@opentelemetry/api';
 import type { Ledger } from '../connections/ledger.ts';
-import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
+import type {
+  AddressTakeover,
+  EdgeColumns,
+  EventReport,
+  Snapshot,
+} from '../connections/snapshot.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
+import type { EventMetrics } from '../telemetry/event-metrics.ts';
 import type { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import type { SelfMetrics } from '../telemetry/self-metrics.ts';
 import type { Names } from './names.ts';
@@ -24,6 +30,8 @@ export interface CycleParts {
   readonly producer: ConnectionProducer;
   readonly metrics: SelfMetrics;
   readonly kernel: KernelMetrics;
+  /** Undefined where events are not followed. */
+  readonly events?: EventMetrics | undefined;
   readonly log: Log;
 }
 
@@ -31,6 +39,8 @@ export interface CycleParts {
 export class Cycle {
   readonly #parts: CycleParts;
   #hasWarnedOfEmptyTable = false;
+  #isFollowing = true;
+  #areEventsOff = false;
 
   constructor(parts: CycleParts) {
     this.#parts = parts;
@@ -43,13 +53,14 @@ export class Cycle {
     try {
       const snapshot = await this.#parts.snapshots.take();
       kernel.record(snapshot.statistics);
+      if (snapshot.events !== undefined) this.#tellEvents(snapshot.events);
       await this.#publish(snapshot, signal);
       metrics.recordCycle({
         result: 'success',
         durationMs: performance.now() - beganMs,
         dumpDurationMs: snapshot.durationMs,
         repeatedDumps: snapshot.repeated,
-        malformedMessages: snapshot.malformed,
+        malformedMessages: snapshot.malformed + (snapshot.events?.malformed ?? 0),
         ...this.#parts.ledger.size,
       });
       this.#warnOfEmptyTable(snapshot);
@@ -84,6 +95,24 @@ export class Cycle {
       { entries: snapshot.entries, dumpMs: snapshot.durationMs, ...ledger.size },
       'Snapshot published',
     );
+  }
+
+  #tellEvents(report: EventReport): void {
+    const { events, log } = this.#parts;
+    events?.record(report);
+    if (report.areEventsOff && !this.#areEventsOff) {
+      log.warn('The kernel tells of no events: net.netfilter.nf_conntrack_events is 0');
+    }
+    this.#areEventsOff = report.areEventsOff;
+    if (report.overflows > 0) {
+      log.warn(
+        'Events of the connection tracking table were lost: connections that no snapshot sees ' +
+          'are missed until events are followed again',
+      );
+    } else if (report.isFollowing && !this.#isFollowing) {
+      log.info('Events of the connection tracking table are followed again');
+    }
+    this.#isFollowing = report.isFollowing;
   }
 
   #warnOfEmptyTable({ available, entries }: Snapshot): void {

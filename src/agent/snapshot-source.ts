@@ -8,16 +8,22 @@ import type { WorkerAnswer, WorkerQuestion, WorkerSettings } from './snapshot-wo
 
 const WORKER = new URL(`./snapshot-worker${import.meta.url.slice(-3)}`, import.meta.url);
 
+export interface SnapshotSourceOptions {
+  readonly netns: string | undefined;
+  /** Of connections that are too short for a snapshot, events tell. */
+  readonly followsEvents?: boolean;
+}
+
 /**
  * Snapshots from a worker thread, which lives in the network namespace at `netns` and dumps while the
  * main thread goes on. One snapshot at a time.
  */
 export class SnapshotSource implements AsyncDisposable {
-  readonly #netns: string | undefined;
+  readonly #settings: Omit<WorkerSettings, 'seed'>;
   #worker: Worker | undefined;
 
-  constructor(options: { readonly netns: string | undefined }) {
-    this.#netns = options.netns;
+  constructor({ netns, followsEvents = false }: SnapshotSourceOptions) {
+    this.#settings = { netns, followsEvents };
   }
 
   /**
@@ -29,7 +35,7 @@ export class SnapshotSource implements AsyncDisposable {
     this.#worker ??= await this.#start();
     const answer = await ask(this.#worker, { kind: 'take' });
     if (answer.kind === 'snapshot') return answer.snapshot;
-    throw answer.kind === 'failure' ? failureOf(answer, this.#netns) : mixedUp(answer);
+    throw answer.kind === 'failure' ? failureOf(answer, this.#settings.netns) : mixedUp(answer);
   }
 
   /** The edges of the last snapshot, with what began before these takeovers apart from now on. */
@@ -54,7 +60,7 @@ export class SnapshotSource implements AsyncDisposable {
     // The threads of libuv's pool are started by whoever needs the pool first, and inherit that
     // thread's network namespace for good. They must be the main thread's.
     await stat('/');
-    const settings: WorkerSettings = { netns: this.#netns, seed: randomInt(2 ** 32) };
+    const settings: WorkerSettings = { ...this.#settings, seed: randomInt(2 ** 32) };
     const worker = new Worker(WORKER, { workerData: settings, name: 'snapshot' });
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;

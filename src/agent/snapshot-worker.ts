@@ -2,11 +2,14 @@ import { networkInterfaces } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { Tally } from '../connections/tally.ts';
+import { Durations } from '../conntrack/duration.ts';
+import { areEventsOff, ConntrackEvents } from '../conntrack/events.ts';
 import { ConntrackTable, hashBuckets } from '../conntrack/table.ts';
 import { readTimeouts } from '../conntrack/timeouts.ts';
 import { canonicalAddress } from '../net/address.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import { enterNetworkNamespace } from '../netlink/socket.ts';
+import { EventFollower } from './event-follower.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 
 /**
@@ -17,6 +20,8 @@ import { takeSnapshot } from './take-snapshot.ts';
 export interface WorkerSettings {
   /** Path of the network namespace to read; undefined for the process' own. */
   readonly netns: string | undefined;
+  /** The ends of entries are followed beside the snapshots. */
+  readonly followsEvents: boolean;
   /** Random; see hashWords(). */
   readonly seed: number;
 }
@@ -38,11 +43,19 @@ export type WorkerAnswer =
       readonly message: string;
     };
 
-const { netns, seed }: WorkerSettings = workerData;
+/**
+ * How often waiting events are received. On a timer: to be woken for each of them costs more than to
+ * receive it, and the socket has room for what comes meanwhile.
+ */
+const DRAIN_PERIOD_MS = 100;
+
+const { netns, followsEvents, seed }: WorkerSettings = workerData;
 let isInside = netns === undefined;
+const tally = new Tally({ seed, followsEvents });
 const inputs = {
   table: new ConntrackTable(),
-  tally: new Tally({ seed }),
+  tally,
+  events: followsEvents ? followEvents() : undefined,
   hashBuckets,
   timeouts: readTimeouts,
   localAddresses,
@@ -69,7 +82,19 @@ function take(): WorkerAnswer {
 }
 
 function divide(takeovers: readonly AddressTakeover[]): WorkerAnswer {
-  return { kind: 'division', edges: inputs.tally.divide(takeovers) };
+  return { kind: 'division', edges: tally.divide(takeovers) };
+}
+
+function followEvents(): EventFollower {
+  const follower = new EventFollower({
+    open: () => new ConntrackEvents(),
+    addEnding: (entry, lastedMs) => tally.addEnding(entry, lastedMs),
+    durations: new Durations(),
+    areEventsOff,
+    now: () => performance.now(),
+  });
+  setInterval(() => follower.drain(), DRAIN_PERIOD_MS);
+  return follower;
 }
 
 /** getifaddrs() asks the calling thread's network namespace. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import type { Snapshot } from '../connections/snapshot.ts';
+import type { EventReport, Snapshot } from '../connections/snapshot.ts';
 import type { Tally } from '../connections/tally.ts';
 import { decodeEntry } from '../conntrack/decode.ts';
 import { ENTRY_WORDS } from '../conntrack/entry.ts';
@@ -9,6 +9,13 @@ import type { Timeouts } from '../conntrack/timeouts.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import type { ExchangeResult, MessageVisitor } from '../netlink/exchange.ts';
 
+/** See EventFollower. */
+interface FollowedEvents {
+  prepare(): void;
+  drain(): void;
+  report(): EventReport;
+}
+
 /** The parts of the outside world that a snapshot is made of. */
 export interface SnapshotInputs {
   readonly table: {
@@ -17,6 +24,8 @@ export interface SnapshotInputs {
     statistics(): Statistics;
   };
   readonly tally: Tally;
+  /** The tally is told of ends beside the dumps; undefined where they are not followed. */
+  readonly events?: FollowedEvents | undefined;
   readonly hashBuckets: () => number | undefined;
   readonly timeouts: () => Timeouts;
   readonly localAddresses: () => readonly string[];
@@ -42,11 +51,14 @@ const entry = new Uint32Array(ENTRY_WORDS);
 export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
   const { table, tally, now } = inputs;
   const beganMs = now();
+  inputs.events?.prepare();
   const { malformed, repeated, available } = readTable(inputs);
   const takenAtMs = now();
+  inputs.events?.drain();
   const use: TableUse = available ? table.use() : { entries: 0, limit: undefined };
   const statistics = available ? table.statistics() : undefined;
   const localAddresses = inputs.localAddresses();
+  const events = inputs.events?.report();
   // Last: nothing that can fail comes behind it, or what it says would be lost for good.
   const { baseline, entries, timestamped, edges } = tally.finish({ takenAtMs });
   return {
@@ -63,6 +75,7 @@ export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
     tableLimit: use.limit,
     statistics,
     localAddresses,
+    events,
     edges,
   };
 }

@@ -1,3 +1,5 @@
+import type { EntryRows } from './entry-rows.ts';
+import { addDuration, DURATION_COLUMNS } from './durations.ts';
 import { countSignals, SIGNAL_SLOTS } from './signals.ts';
 import { STATE_SLOTS, TRAFFIC_COLUMNS, type EdgeColumns } from './snapshot.ts';
 
@@ -11,6 +13,8 @@ export class EdgeCounts {
   #oldest: Float64Array;
   /** Empty as long as the kernel has not accounted for anything. */
   #traffic = new Float64Array(0);
+  /** Empty as long as none is known. */
+  #durations = new Float64Array(0);
   #size: number;
 
   constructor(size: number) {
@@ -26,6 +30,10 @@ export class EdgeCounts {
     return this.#traffic.length > 0;
   }
 
+  get hasDurations(): boolean {
+    return this.#durations.length > 0;
+  }
+
   clear(): void {
     this.opened.fill(0);
     this.closed.fill(0);
@@ -33,6 +41,7 @@ export class EdgeCounts {
     this.#signals.fill(0);
     this.#oldest.fill(0);
     this.#traffic.fill(0);
+    this.#durations.fill(0);
   }
 
   grow(size: number): void {
@@ -43,6 +52,7 @@ export class EdgeCounts {
     this.#signals = grown(this.#signals, size * SIGNAL_SLOTS);
     this.#oldest = grownDoubles(this.#oldest, size);
     if (this.hasTraffic) this.#traffic = grownDoubles(this.#traffic, size * TRAFFIC_COLUMNS);
+    if (this.hasDurations) this.#durations = grownDoubles(this.#durations, size * DURATION_COLUMNS);
   }
 
   addActive(slot: number, state: number, signals: number): void {
@@ -56,9 +66,27 @@ export class EdgeCounts {
     if (oldest === 0 || Math.abs(startMs) < Math.abs(oldest)) this.#oldest[slot] = startMs;
   }
 
-  addTraffic(slot: number, column: number, amount: number): void {
+  /** What a row has more than the one that is counted already; all of it where there is none. */
+  addTraffic(
+    slot: number,
+    { traffic }: EntryRows,
+    row: number,
+    counted?: EntryRows,
+    countedRow = 0,
+  ): void {
+    if (traffic.isEmpty) return;
     if (!this.hasTraffic) this.#traffic = new Float64Array(this.#size * TRAFFIC_COLUMNS);
-    this.#traffic[slot * TRAFFIC_COLUMNS + column]! += amount;
+    for (let column = 0; column < TRAFFIC_COLUMNS; column++) {
+      const more = traffic.get(row, column) - (counted?.traffic.get(countedRow, column) ?? 0);
+      this.#traffic[slot * TRAFFIC_COLUMNS + column]! += Math.max(0, more);
+    }
+  }
+
+  /** One connection has ended; NaN where nobody knows how long it lasted. */
+  addDuration(slot: number, lastedMs: number): void {
+    if (Number.isNaN(lastedMs)) return;
+    if (!this.hasDurations) this.#durations = new Float64Array(this.#size * DURATION_COLUMNS);
+    addDuration(lastedMs / 1000, this.#durations, slot * DURATION_COLUMNS);
   }
 
   /** Writes row `row` of the columns. False when the edge has no connection. */
@@ -70,6 +98,10 @@ export class EdgeCounts {
     if (this.hasTraffic) {
       const to = row * TRAFFIC_COLUMNS;
       copy(this.#traffic, slot * TRAFFIC_COLUMNS, columns.traffic, to, TRAFFIC_COLUMNS);
+    }
+    if (this.hasDurations) {
+      const to = row * DURATION_COLUMNS;
+      copy(this.#durations, slot * DURATION_COLUMNS, columns.durations, to, DURATION_COLUMNS);
     }
     let any = 0;
     const from = slot * STATE_SLOTS;

@@ -10,14 +10,20 @@ const FIELD = ENTRY;
 /** Bits of a row's flags word. */
 const STATE_SHIFT = 20;
 const STATE_MASK = 0xf;
+/** An event has told that the last connection with this identity ended: this is another one. */
+const ROW_ENDED = 1 << 17;
+/** The kernel is about to remove it, and has sent the event or is about to: IPS_DYING. */
+const ROW_DYING = 1 << 18;
+/** enum ip_conntrack_status */
+const IPS_DYING = 1 << 9;
 /** The connection was there when khan began to look: it is never counted as opened or closed. */
 export const ROW_BASELINE = 1 << 24;
 const SIGNALS_SHIFT = 25;
 const SIGNALS_MASK = (1 << SIGNAL_BITS) - 1;
 /** What may differ between two rows of one connection without any more to be said. */
-const ROW_PASSING = ROW_BASELINE | (SIGNALS_MASK << SIGNALS_SHIFT);
+const ROW_PASSING = ROW_BASELINE | ROW_ENDED | (SIGNALS_MASK << SIGNALS_SHIFT);
 /** Edge of a row that is not counted: not yet, or never, since the dump brought its entry twice. */
-export const NO_EDGE = 0xffff_ffff;
+const NO_EDGE = 0xffff_ffff;
 /** Port and translation: the part of the flags that belongs to the edge. */
 export const ROW_ROUTE_MASK = 0x1ffff;
 const ROUTE_TRANSLATED = 0x10000;
@@ -31,7 +37,7 @@ const INITIAL_ROWS = 1024;
  *     1          protocol | zone << 16
  *     2          discriminator: the ports of the original tuple, or what stands for them
  *     3          source address, destination address, backend address (`addressWords` each)
- *     +0         backend port | source translated << 16 | state slot << 20 | ROW_* | signals << 25
+ *     +0         backend port | source translated << 16 | ROW_* | state slot << 20 | signals << 25
  *     +1         slot of the edge, set by the tally, or NO_EDGE
  *     +2         when the tally saw it first, in seconds since the epoch
  *
@@ -99,7 +105,9 @@ export class EntryRows {
     const backendPort = hasPorts(protocol) ? entry[FIELD.replyDiscriminator]! >>> 16 : 0;
     const state = stateSlot(protocol, entry[FIELD.state]!, entry[FIELD.status]!);
     const signals = signalsOf(entry, state, this.#timeouts!);
-    words[at] = backendPort | translated | (state << STATE_SHIFT) | (signals << SIGNALS_SHIFT);
+    const dying = (entry[FIELD.status]! & IPS_DYING) === 0 ? 0 : ROW_DYING;
+    const route = backendPort | translated;
+    words[at] = route | dying | (state << STATE_SHIFT) | (signals << SIGNALS_SHIFT);
     words[at + 1] = NO_EDGE;
 
     if (entry[FIELD.start] !== 0) this.starts.set(row, 0, double(entry, FIELD.start));
@@ -110,6 +118,16 @@ export class EntryRows {
         this.traffic.set(row, column, double(entry, packets + 2 * column));
       }
     }
+  }
+
+  /** Appends a row of another dump. */
+  copy(other: EntryRows, row: number): void {
+    const to = this.count++;
+    if (to * this.stride === this.words.length) this.words = grown(this.words);
+    const from = row * this.stride;
+    this.words.set(other.words.subarray(from, from + this.stride), to * this.stride);
+    if (!other.starts.isEmpty) this.starts.copy(to, other.starts, row);
+    if (!other.traffic.isEmpty) this.traffic.copy(to, other.traffic, row);
   }
 
   get #isPlain(): boolean {
@@ -133,6 +151,18 @@ export class EntryRows {
     return (this.words[row * this.stride + this.flagsAt]! >>> STATE_SHIFT) & STATE_MASK;
   }
 
+  isDying(row: number): boolean {
+    return (this.words[row * this.stride + this.flagsAt]! & ROW_DYING) !== 0;
+  }
+
+  isEnded(row: number): boolean {
+    return (this.words[row * this.stride + this.flagsAt]! & ROW_ENDED) !== 0;
+  }
+
+  markEnded(row: number): void {
+    this.words[row * this.stride + this.flagsAt]! |= ROW_ENDED;
+  }
+
   isCounted(row: number): boolean {
     return this.words[row * this.stride + this.edgeAt] !== NO_EDGE;
   }
@@ -147,7 +177,8 @@ export class EntryRows {
     const a = row * stride;
     const b = otherRow * stride;
     for (let i = 0; i < flagsAt; i++) if (words[a + i] !== theirs[b + i]) return false;
-    const differences = (words[a + flagsAt]! ^ theirs[b + flagsAt]!) & ~ROW_PASSING;
+    const flags = words[a + flagsAt]!;
+    const differences = ((flags ^ theirs[b + flagsAt]!) & ~ROW_PASSING) | (flags & ROW_ENDED);
     const isPlain = this.#isPlain && other.#isPlain;
     return differences === 0 && isPlain && theirs[b + this.edgeAt] !== NO_EDGE;
   }
@@ -203,6 +234,12 @@ class SparseColumns {
     }
     values[row * columns + column] = value;
     this.#values = values;
+  }
+
+  copy(row: number, from: SparseColumns, fromRow: number): void {
+    for (let column = 0; column < this.#columns; column++) {
+      this.set(row, column, from.get(fromRow, column));
+    }
   }
 
   get(row: number, column: number): number {

@@ -1,13 +1,10 @@
-import { IPPROTO_TCP } from '../conntrack/entry.ts';
 import type { Timeouts } from '../conntrack/timeouts.ts';
-import { EdgeTable, type FamilyOptions } from './edge-table.ts';
-import { EntryRows, NO_EDGE, ROW_BASELINE } from './entry-rows.ts';
+import { EdgeTable } from './edge-table.ts';
+import { Endings, type EndingsOptions } from './endings.ts';
+import { EntryRows, ROW_BASELINE } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
-import { TRAFFIC_COLUMNS, type AddressTakeover } from './snapshot.ts';
-
-/** enum tcp_conntrack, by the two sides of a reopening */
-const TCP_ENDING = maskOf(6, 7, 8); // LAST_ACK, TIME_WAIT, CLOSE
-const TCP_BEGINNING = maskOf(1, 2, 3, 9); // SYN_SENT, SYN_RECV, ESTABLISHED, SYN_SENT2
+import { isEnding, isReopened } from './reopened.ts';
+import type { AddressTakeover } from './snapshot.ts';
 
 /** What became of a row of the last snapshot. */
 const GONE = 0;
@@ -28,6 +25,7 @@ export class FamilyTally {
   readonly #seed: number;
   #rows: EntryRows;
   #lastRows: EntryRows;
+  readonly #endings: Endings;
   /** #rows are counted, and no later dump has begun. */
   #isFinished = false;
   #isBaseline = false;
@@ -40,15 +38,16 @@ export class FamilyTally {
   /** What became of each row of the last snapshot. */
   #fates = new Uint8Array(0);
 
-  constructor(options: FamilyOptions) {
+  constructor(options: EndingsOptions) {
     this.edges = new EdgeTable(options);
     this.#seed = options.seed;
     this.#rows = new EntryRows(options.addressWords);
     this.#lastRows = new EntryRows(options.addressWords);
+    this.#endings = new Endings(options);
   }
 
   get isTimestamped(): boolean {
-    return !this.#rows.starts.isEmpty;
+    return !this.#rows.starts.isEmpty || !this.#endings.rows.starts.isEmpty;
   }
 
   begin(timeouts: Timeouts): void {
@@ -58,10 +57,16 @@ export class FamilyTally {
       this.#isFinished = false;
     }
     this.#rows.clear(timeouts);
+    this.#endings.begin();
   }
 
   add(entry: Uint32Array): void {
     this.#rows.add(entry);
+  }
+
+  /** See Tally.addEnding(). */
+  addEnding(entry: Uint32Array, lastedMs?: number): boolean {
+    return this.#endings.add(entry, lastedMs);
   }
 
   finish({ isBaseline, takenAtMs }: { isBaseline: boolean; takenAtMs: number }): number {
@@ -69,7 +74,9 @@ export class FamilyTally {
     this.#takenAtS = Math.ceil(takenAtMs / 1000);
     this.#isFinished = true;
     this.edges.beginSnapshot();
-    return this.#countAll();
+    const entries = this.#countAll();
+    this.#endings.finish({ isBaseline });
+    return entries;
   }
 
   divide(takeovers: readonly AddressTakeover[]): void {
@@ -88,8 +95,11 @@ export class FamilyTally {
     const last = this.#lastRows.count;
     if (this.#fates.length < last) this.#fates = new Uint8Array(last * 2);
     this.#fates.fill(GONE, 0, last);
+    this.#endings.match(this.#rows);
     const entries = this.#count(this.#isBaseline);
     this.#countGone();
+    // What came and went before the baseline is no more counted than what it holds.
+    if (!this.#isBaseline) this.#countShort();
     return entries;
   }
 
@@ -162,7 +172,7 @@ export class FamilyTally {
     words[row * stride + seenAt] = theirs[before * stride + seenAt]!;
     const edge = theirs[before * stride + edgeAt]!;
     this.#countActive(row, edge);
-    this.#countTraffic(row, edge, this.#lastRows, before);
+    this.edges.counts.addTraffic(edge, this.#rows, row, this.#lastRows, before);
   }
 
   #countOpened(row: number): void {
@@ -171,7 +181,7 @@ export class FamilyTally {
     this.edges.counts.opened[edge]!++;
     this.#rows.words[row * this.#rows.stride + this.#rows.seenAt] = this.#takenAtS;
     this.#countActive(row, edge);
-    this.#countTraffic(row, edge);
+    this.edges.counts.addTraffic(edge, this.#rows, row);
   }
 
   #countBaseline(row: number): void {
@@ -180,7 +190,7 @@ export class FamilyTally {
     words[row * stride + this.#rows.seenAt] = this.#takenAtS;
     const edge = this.edges.slotOf(this.#rows, row);
     this.#countActive(row, edge);
-    this.#countTraffic(row, edge, this.#rows, row);
+    this.edges.counts.addTraffic(edge, this.#rows, row, this.#rows, row);
   }
 
   #countActive(row: number, edge: number): void {
@@ -188,29 +198,39 @@ export class FamilyTally {
     rows.words[row * rows.stride + rows.edgeAt] = edge;
     const slot = rows.stateSlot(row);
     this.edges.counts.addActive(edge, slot, rows.signals(row));
-    if (rows.protocol(row) === IPPROTO_TCP && ((TCP_ENDING >>> slot) & 1) === 1) return;
+    if (isEnding(rows, row)) return;
     const startNs = rows.starts.get(row, 0);
     const firstSeenS = rows.words[row * rows.stride + rows.seenAt]!;
     this.edges.counts.addStart(edge, startNs === 0 ? -1e3 * firstSeenS : startNs / 1e6);
   }
 
-  /** What is more than the counted row has; all of it where there is none. */
-  #countTraffic(row: number, edge: number, countedRows?: EntryRows, countedRow = 0): void {
-    const { traffic } = this.#rows;
-    if (traffic.isEmpty) return;
-    for (let column = 0; column < TRAFFIC_COLUMNS; column++) {
-      const counted = countedRows?.traffic.get(countedRow, column) ?? 0;
-      this.edges.counts.addTraffic(edge, column, traffic.get(row, column) - counted);
+  #countGone(): void {
+    const last = this.#lastRows;
+    const { words, count, stride, flagsAt, edgeAt } = last;
+    const { counts } = this.edges;
+    for (let row = 0; row < count; row++) {
+      if (this.#fates[row] === STILL_THERE || !last.isCounted(row)) continue;
+      const at = row * stride;
+      const edge = words[at + edgeAt]!;
+      if ((words[at + flagsAt]! & ROW_BASELINE) === 0) counts.closed[edge]!++;
+      const ending = this.#endings.take(last, row);
+      if (ending < 0) continue;
+      counts.addTraffic(edge, this.#endings.rows, ending, last, row);
+      counts.addDuration(edge, this.#endings.lastedMs(ending));
     }
   }
 
-  #countGone(): void {
-    const { words, count, stride, flagsAt, edgeAt } = this.#lastRows;
-    const { closed } = this.edges.counts;
-    for (let row = 0; row < count; row++) {
-      const at = row * stride;
-      if (this.#fates[row] === STILL_THERE || (words[at + flagsAt]! & ROW_BASELINE) !== 0) continue;
-      if (words[at + edgeAt] !== NO_EDGE) closed[words[at + edgeAt]!]!++;
+  /** Connections that no snapshot has. */
+  #countShort(): void {
+    const { rows } = this.#endings;
+    for (let ending = 0; ending < rows.count; ending++) {
+      if (!this.#endings.isShort(ending)) continue;
+      const edge = this.edges.slotOf(rows, ending);
+      const { counts } = this.edges;
+      counts.opened[edge]!++;
+      counts.closed[edge]!++;
+      counts.addTraffic(edge, rows, ending);
+      counts.addDuration(edge, this.#endings.lastedMs(ending));
     }
   }
 
@@ -261,23 +281,4 @@ function isRepeated(rows: EntryRows, row: number): boolean {
     if (rows.isCounted(other) && rows.isSame(row, rows, other)) return true;
   }
   return false;
-}
-
-/**
- * CTA_ID is a hash of the entry's place in memory and its tuple, so a tuple that is used again can
- * get the same id again. What betrays it: the state went back to the beginning, the start time is
- * another, or the packets are fewer.
- */
-function isReopened(rows: EntryRows, row: number, last: EntryRows, lastRow: number): boolean {
-  if (rows.starts.get(row, 0) !== last.starts.get(lastRow, 0)) return true;
-  if (rows.packets(row) < last.packets(lastRow)) return true;
-  return (
-    rows.protocol(row) === IPPROTO_TCP &&
-    ((TCP_ENDING >>> last.stateSlot(lastRow)) & 1) === 1 &&
-    ((TCP_BEGINNING >>> rows.stateSlot(row)) & 1) === 1
-  );
-}
-
-function maskOf(...numbers: number[]): number {
-  return numbers.reduce((mask, number) => mask | (1 << number), 0);
 }

@@ -1,6 +1,9 @@
 import type { Identity, Takeover } from '../inventory/identity.ts';
 import { AccountBook, type AccountBookOptions } from './account-book.ts';
 import type { Account, SeriesTimes } from './account.ts';
+import { DurationBook } from './duration-book.ts';
+import { DURATION_COLUMNS } from './durations.ts';
+import type { Edge } from './edge.ts';
 import { EdgeBook, EXCLUDED } from './edge-book.ts';
 import { EndpointBook } from './endpoint-book.ts';
 import { Exclusion, type ExcludeRule } from './exclude.ts';
@@ -19,6 +22,11 @@ export interface LedgerOptions<Labels> extends AccountBookOptions<Labels> {
   readonly exclude: readonly ExcludeRule[];
   /** What is told beside opened, closed and active. */
   readonly signals: Iterable<OptionalSignal>;
+  /**
+   * The labels of durations, which may rest on no more than types, namespaces and apps of both ends, the
+   * port, the transport and whether the edge is primary. Without it no durations are told.
+   */
+  readonly describeDuration?: (edge: Edge) => Labels;
 }
 
 /** What the ledger held at the last commit. */
@@ -67,6 +75,7 @@ export class Ledger<Labels extends object> {
   readonly #edges: EdgeBook<Account<Labels>>;
   readonly #accounts: AccountBook<Labels>;
   readonly #signals: ReadonlySet<OptionalSignal>;
+  readonly #durations: DurationBook<Labels> | undefined;
   #step: Step = 'committed';
   #snapshot: Snapshot | undefined;
   #lastTakenAtMs: number | undefined;
@@ -79,6 +88,8 @@ export class Ledger<Labels extends object> {
     this.#endpoints = new EndpointBook({ exclusion, nodeName });
     this.#edges = new EdgeBook({ endpoints: this.#endpoints, exclusion });
     this.#accounts = new AccountBook(options);
+    const { describeDuration: describe } = options;
+    this.#durations = describe && new DurationBook({ ...options, describe });
     this.#signals = new Set(options.signals);
   }
 
@@ -151,7 +162,8 @@ export class Ledger<Labels extends object> {
     this.#step = 'committed';
     this.#lastTakenAtMs = takenAtMs;
     const gauges = this.#signals.has('oldest') ? oldestGauges(series, takenAtMs) : [];
-    return { takenAtMs, series, gauges, ended: this.#accounts.ended };
+    const durations = this.#durations?.publish(takenAtMs) ?? [];
+    return { takenAtMs, series, gauges, durations, ended: this.#accounts.ended };
   }
 
   *#read(snapshot: Snapshot): Generator<void, void> {
@@ -186,7 +198,7 @@ export class Ledger<Labels extends object> {
   }
 
   #count({ edges }: Snapshot, times: SeriesTimes): Omit<LedgerSize, 'series'> {
-    const { number, active } = edges;
+    const { number, active, durations } = edges;
     const size = { edges: 0, overflowEdges: 0, excludedEdges: 0, excludedEntries: 0 };
     for (let row = 0; row < number.length; row++) {
       const edge = this.#edges.get(number[row]!);
@@ -199,6 +211,9 @@ export class Ledger<Labels extends object> {
         const own = edge.account!.series;
         const series = own ?? this.#accounts.overflowSeries(edge.primary, times);
         addRow(series, { edge, edges, row }, this.#signals);
+        if (durations.length > 0) {
+          this.#durations?.add(edge, { numbers: durations, at: row * DURATION_COLUMNS }, times);
+        }
         if (isLive) size.edges++;
         if (isLive && own === undefined) size.overflowEdges++;
       }

@@ -23,12 +23,30 @@ export interface Gauge<Labels> {
   readonly value: number;
 }
 
+/** What has been counted since startTimeMs; a new object whenever that changes. */
+export interface DurationCounts {
+  /** By bucket of DURATION_LIMITS, and one more. */
+  readonly buckets: readonly number[];
+  readonly count: number;
+  readonly sumSeconds: number;
+}
+
+/** How long the connections with one attribute set lasted. */
+export interface DurationSeries<Labels> {
+  readonly labels: Labels;
+  /** When it was last known to be 0, in ms since the epoch. */
+  readonly startTimeMs: number;
+  readonly counts: DurationCounts;
+}
+
 /** The ledger as of one snapshot. */
 export interface Publication<Labels> {
   readonly takenAtMs: number;
   /** All series that live, overflow series included. An ended series is not among them. */
   readonly series: Iterable<Series<Labels>>;
   readonly gauges: readonly Gauge<Labels>[];
+  /** How long connections lasted; by less than the series above, and with an end of their own. */
+  readonly durations: readonly DurationSeries<Labels>[];
   /** Those that ended with this snapshot, with their last values; they never change again. */
   readonly ended: readonly Series<Labels>[];
 }

@@ -68,6 +68,11 @@ export interface EdgeColumns {
    * kernel does not account.
    */
   readonly traffic: Float64Array<ArrayBuffer>;
+  /**
+   * DURATION_COLUMNS values a row, see durations.ts: how long those lasted that have ended since the last
+   * snapshot, as far as events told and the kernel keeps when they began. Empty where none ever was known.
+   */
+  readonly durations: Float64Array<ArrayBuffer>;
   /** FRESH_WORDS a record: the keys of the edges that got their number in this snapshot. */
   readonly fresh: Uint32Array<ArrayBuffer>;
 }
@@ -80,6 +85,21 @@ export interface AddressTakeover {
   readonly address: string;
   /** Milliseconds since the epoch. */
   readonly sinceMs: number;
+}
+
+/** What following events has come to since the last snapshot. */
+export interface EventReport {
+  /** False while it pauses, after events were lost, and while the kernel tells of none. */
+  readonly isFollowing: boolean;
+  /** The kernel is told to tell of none. */
+  readonly areEventsOff: boolean;
+  readonly received: number;
+  /** Messages that were skipped because they could not be decoded. */
+  readonly malformed: number;
+  /** How often events were lost; nobody says how many each time. */
+  readonly overflows: number;
+  /** How long it has not followed. */
+  readonly pausedMs: number;
 }
 
 export interface Snapshot {
@@ -105,5 +125,7 @@ export interface Snapshot {
   readonly statistics: Statistics | undefined;
   /** Addresses of this network namespace's interfaces, loopback included, in canonical text. */
   readonly localAddresses: readonly string[];
+  /** Undefined where events are not followed. */
+  readonly events: EventReport | undefined;
   readonly edges: EdgeColumns;
 }

@@ -1,6 +1,7 @@
 import { ENTRY } from '../conntrack/entry.ts';
 import type { Timeouts } from '../conntrack/timeouts.ts';
 import { AF_INET, AF_INET6 } from '../netlink/constants.ts';
+import { DURATION_COLUMNS } from './durations.ts';
 import { FamilyTally } from './family-tally.ts';
 import { SIGNAL_SLOTS } from './signals.ts';
 import {
@@ -10,6 +11,13 @@ import {
   type AddressTakeover,
   type EdgeColumns,
 } from './snapshot.ts';
+
+interface TallyOptions {
+  /** Random; see hashWords(). */
+  readonly seed: number;
+  /** There will be addEnding(). */
+  readonly followsEvents?: boolean;
+}
 
 /**
  * Counts the entries of one dump after the other by edge, and tells which connections are new and
@@ -25,7 +33,8 @@ export class Tally {
   readonly #ipv6: FamilyTally;
   #isBaseline = true;
 
-  constructor(options: { readonly seed: number }) {
+  constructor({ seed, followsEvents = false }: TallyOptions) {
+    const options = { seed, followsEvents };
     this.#ipv4 = new FamilyTally({ family: AF_INET, addressWords: 1, ...options });
     this.#ipv6 = new FamilyTally({ family: AF_INET6, addressWords: 4, ...options });
   }
@@ -39,6 +48,15 @@ export class Tally {
   /** `entry` as decodeEntry() left it. */
   add(entry: Uint32Array): void {
     (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).add(entry);
+  }
+
+  /**
+   * `entry` is about to leave the table, as an event told, and how long its connection lasted, if that is
+   * known. A connection that no dump holds counts as opened and closed. All that were told by the end of a
+   * dump are to be here before finish(). False when there is no room for it.
+   */
+  addEnding(entry: Uint32Array, lastedMs?: number): boolean {
+    return (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).addEnding(entry, lastedMs);
   }
 
   /** `takenAtMs` is when the dump ended, in ms since the epoch. */
@@ -66,6 +84,7 @@ export class Tally {
     const ipv6 = this.#ipv6.edges;
     const rows = ipv4.liveCount + ipv6.liveCount;
     const isAccounted = ipv4.counts.hasTraffic || ipv6.counts.hasTraffic;
+    const hasDurations = ipv4.counts.hasDurations || ipv6.counts.hasDurations;
     const columns = {
       number: new Uint32Array(rows),
       opened: new Uint32Array(rows),
@@ -74,6 +93,7 @@ export class Tally {
       signals: new Uint32Array(rows * SIGNAL_SLOTS),
       oldest: new Float64Array(rows),
       traffic: new Float64Array(isAccounted ? rows * TRAFFIC_COLUMNS : 0),
+      durations: new Float64Array(hasDurations ? rows * DURATION_COLUMNS : 0),
       fresh: new Uint32Array((ipv4.freshCount + ipv6.freshCount) * FRESH_WORDS),
     };
     const ipv6Start = { row: ipv4.liveCount, fresh: ipv4.freshCount * FRESH_WORDS };

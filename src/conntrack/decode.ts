@@ -28,6 +28,7 @@ const CTA_COUNTERS_PACKETS = 1;
 const CTA_COUNTERS_BYTES = 2;
 /** enum ctattr_timestamp */
 const CTA_TIMESTAMP_START = 1;
+const CTA_TIMESTAMP_STOP = 2;
 
 /** ENTRY.state and ENTRY.timeout of an entry for which the kernel gave none. */
 const NO_STATE = 0xff;
@@ -44,7 +45,7 @@ const HAS_ORIGINAL = 1;
 const HAS_REPLY = 2;
 
 /**
- * Decodes one IPCTNL_MSG_CT_NEW message, `words[start..end)` behind its nlmsghdr, into `entry`.
+ * Decodes one IPCTNL_MSG_CT_NEW or IPCTNL_MSG_CT_DELETE message, `words[start..end)` behind its nlmsghdr, into `entry`.
  *
  * False when the message is malformed (an attribute shorter than its header or longer than its
  * parent, or a tuple missing or incomplete); `entry` is then of no use. Attributes may come in any
@@ -189,9 +190,10 @@ function decodeTimestamp(
   for (let at = start, next: number; at < end; at = next) {
     next = nlaEnd(words, at, end);
     if (next < 0) return false;
-    if (nlaType(words, at) === CTA_TIMESTAMP_START && nlaLength(words, at) >= BE64) {
-      copyBe64(words, at + 1, entry, ENTRY.start);
-    }
+    if (nlaLength(words, at) < BE64) continue;
+    const type = nlaType(words, at);
+    if (type === CTA_TIMESTAMP_START) copyBe64(words, at + 1, entry, ENTRY.start);
+    else if (type === CTA_TIMESTAMP_STOP) copyBe64(words, at + 1, entry, ENTRY.stop);
   }
   return true;
 }

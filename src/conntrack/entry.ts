@@ -24,30 +24,32 @@ export const ENTRY = {
   tcpFlagsReply: 7,
   /** CTA_TIMESTAMP_START, nanoseconds since the epoch: upper and lower half */
   start: 8,
+  /** CTA_TIMESTAMP_STOP, of an entry that is about to leave: when it expired, or was removed before that */
+  stop: 10,
   /** of each direction, where the kernel accounts (nf_conntrack_acct): upper and lower half */
-  packetsOriginal: 10,
-  bytesOriginal: 12,
-  packetsReply: 14,
-  bytesReply: 16,
+  packetsOriginal: 12,
+  bytesOriginal: 14,
+  packetsReply: 16,
+  bytesReply: 18,
 
   // The tuples.
   /** IANA protocol number */
-  protocol: 18,
+  protocol: 20,
   /**
    * What tells this connection from others between the same addresses, in one word: source and
    * destination port (or GRE keys) of the original tuple, source in the upper half; for ICMP the id
    * in the upper half, then type and code.
    */
-  discriminator: 19,
+  discriminator: 21,
   /** the same word of the reply tuple */
-  replyDiscriminator: 20,
-  source: 21,
-  destination: 25,
-  replySource: 29,
-  replyDestination: 33,
+  replyDiscriminator: 22,
+  source: 23,
+  destination: 27,
+  replySource: 31,
+  replyDestination: 35,
 } as const;
 
-export const ENTRY_WORDS = 37;
+export const ENTRY_WORDS = 39;
 
 export const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;

@@ -2,22 +2,20 @@ import { constants } from 'node:os';
 import {
   NLMSG_DONE,
   NLMSG_ERROR,
-  NLMSG_HDR_BYTES,
   NLMSG_HDR_WORDS,
   NLMSG_OVERRUN,
   NLM_F_DUMP_INTR,
 } from './constants.ts';
+import { messageEnd, messageType, type Receiver } from './datagram.ts';
 import { NetlinkError } from './error.ts';
 
 const { EAGAIN, EINTR, EMSGSIZE, EPROTO, ETIMEDOUT } = constants.errno;
 
-/** Carries datagrams between us and the kernel; both calls return a length, or -errno. */
-export interface Transport {
-  /** Where receive() puts a datagram. */
-  readonly buffer: ArrayBuffer;
+/** Carries datagrams between us and the kernel. */
+export interface Transport extends Receiver {
   readonly portId: number;
+  /** Length of what was sent, or -errno. */
   send(request: Uint8Array): number;
-  receive(): number;
 }
 
 /**
@@ -93,20 +91,14 @@ interface Walk {
 function walkDatagram(walk: Walk, bytes: number): boolean {
   const { words, sequence, answerType, visit } = walk;
   const { portId } = walk.transport;
-  const total = bytes >>> 2;
-  for (let at = 0; at + NLMSG_HDR_WORDS <= total;) {
-    const length = words[at]!;
-    // Checked before any arithmetic on it: rounding up 0xffffffff wraps to 0, and the loop would
-    // never end. Framing is lost, so the rest of the datagram is of no use.
-    const fits = length >= NLMSG_HDR_BYTES && length <= bytes - at * 4;
-    const end = fits ? at + ((length + 3) >>> 2) : 0;
-    if (!fits || end > total) {
+  for (let at = 0, end: number; (end = messageEnd(words, at, bytes)) !== 0; at = end) {
+    if (end < 0) {
       walk.malformed++;
       walk.interrupted = true;
       return false;
     }
     if (words[at + 2] === sequence && words[at + 3] === portId) {
-      const type = words[at + 1]! & 0xffff;
+      const type = messageType(words, at);
       if (((words[at + 1]! >>> 16) & NLM_F_DUMP_INTR) !== 0) walk.interrupted = true;
       if (type === answerType) {
         if (!visit(words, at + NLMSG_HDR_WORDS, end)) walk.malformed++;
@@ -117,7 +109,6 @@ function walkDatagram(walk: Walk, bytes: number): boolean {
         walk.interrupted = true;
       }
     }
-    at = end;
   }
   return false;
 }

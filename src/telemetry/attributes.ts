@@ -58,6 +58,13 @@ export const DROPPABLE: readonly string[] = [
   ATTRIBUTE.backendName,
 ];
 
+const OF_ONE_ADDRESS: readonly string[] = [
+  ATTRIBUTE.sourceAddress,
+  ATTRIBUTE.sourceName,
+  ATTRIBUTE.destinationAddress,
+  ATTRIBUTE.destinationName,
+];
+
 /**
  * The attributes of an edge: the base ones in the order of the page, then the groups. What has no value
  * is left out: in PromQL the same as an empty label, in OTLP the only way to say "none".
@@ -86,6 +93,19 @@ export function connectionAttributes(
     [ATTRIBUTE.primary, edge.primary],
     ...groups.flatMap((group) => GROUPS[group](edge, choice)),
   ]);
+}
+
+/**
+ * The same by less: a series of durations is a dozen lines, and addresses and names are what makes edges
+ * many.
+ */
+export function durationAttributes(
+  edge: Edge,
+  nodeName: string,
+  choice: AttributeChoice = BASE_CHOICE,
+): Attributes {
+  const dropped = [...choice.dropped, ...OF_ONE_ADDRESS];
+  return connectionAttributes(edge, nodeName, { ...choice, groups: [], dropped });
 }
 
 /** What all edges above series-max share. `primary` stays apart: sums over the cluster rest on it. */

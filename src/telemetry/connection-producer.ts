@@ -6,12 +6,14 @@ import {
   type CollectionResult,
   type DataPoint,
   type GaugeMetricData,
+  type HistogramMetricData,
   type MetricProducer,
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import type { Publication, Series } from '../connections/series.ts';
 import { PointLists } from './connection-metrics.ts';
 import { pointOf, PointSeries, type ConnectionPoint } from './connection-point.ts';
+import { DurationPoints } from './duration-points.ts';
 import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
 
 /** Series between two pauses of {@link ConnectionProducer.prepare}. */
@@ -44,7 +46,8 @@ export class ConnectionProducer implements MetricProducer {
   #firstTakenAt: HrTime | undefined;
   #takenAtMs = Number.NEGATIVE_INFINITY;
   #active: readonly ConnectionPoint[] = [];
-  #metrics: (SumMetricData | GaugeMetricData)[] = [];
+  readonly #durations = new DurationPoints();
+  #metrics: (SumMetricData | GaugeMetricData | HistogramMetricData)[] = [];
   #endedKeeper: EndedKeeper | undefined;
 
   constructor({ nodeName, version }: { readonly nodeName: string; readonly version: string }) {
@@ -105,6 +108,7 @@ export class ConnectionProducer implements MetricProducer {
     this.#active = lists.of('active');
     this.#metrics = [
       ...lists.toMetrics(),
+      this.#durations.metricOf(publication.durations, takenAt, toHrTime),
       sum(METRIC.conntrackEntries, this.#tablePoints(table.entries, tableTimes), {
         isMonotonic: false,
       }),

@@ -17,6 +17,7 @@ import {
   type Delivered,
   type Difference,
 } from './delta.ts';
+import { DurationPoint } from './duration-points.ts';
 
 type Done = Parameters<PushMetricExporter['export']>[1];
 type Result = Parameters<Done>[0];
@@ -154,7 +155,8 @@ export class DeliveryExporter implements PushMetricExporter {
         return { ...metric, ...delta, dataPoints };
       }
       if (dataPointType === DataPointType.HISTOGRAM) {
-        const of = (point: DataPoint<Histogram>) => this.#histograms.of(descriptor.name, point);
+        const of = (point: DataPoint<Histogram>) =>
+          point instanceof DurationPoint ? point : this.#histograms.of(descriptor.name, point);
         const difference = histogramDifference;
         const dataPoints = deltasOf(metric.dataPoints, { of, difference, notes });
         return { ...metric, ...delta, dataPoints };

@@ -49,6 +49,12 @@ export const METRIC = {
     unit: 's',
     description: 'Age of the oldest open connection, of the series that have the oldest ones',
   },
+  connectionDuration: {
+    name: 'khan_connection_duration',
+    unit: 's',
+    description:
+      'How long connections lasted that have ended, from their first packet to their last',
+  },
   connectionBytes: {
     name: 'khan_connection_bytes',
     unit: 'By',
@@ -134,6 +140,27 @@ export const METRIC = {
     name: 'khan_agent_malformed_messages',
     unit: '{message}',
     description: 'Netlink messages that were skipped because they could not be decoded',
+  },
+  agentEvents: {
+    name: 'khan_agent_events',
+    unit: '{event}',
+    description: 'Ends of connections that the kernel has told of as they happened',
+  },
+  agentEventOverflows: {
+    name: 'khan_agent_event_overflows',
+    unit: '{overflow}',
+    description: 'Times that events were lost, because more came than there was room for',
+  },
+  agentEventsFollowed: {
+    name: 'khan_agent_events_followed',
+    unit: '',
+    description:
+      '1 while events are followed, 0 while the agent pauses after an overflow or the kernel tells of none',
+  },
+  agentEventsPaused: {
+    name: 'khan_agent_events_paused',
+    unit: 's',
+    description: 'Time in which events were not followed, after overflows',
   },
   agentExcludedEntries: {
     name: 'khan_agent_excluded_entries',

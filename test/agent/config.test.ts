@@ -14,6 +14,7 @@ t.test('an agent that is told nothing polls its own namespace every 30 s', async
     'poll-interval': 30_000,
     listen: { host: '0.0.0.0', port: 9464 },
     netns: undefined,
+    events: 'none',
     'inventory-file': undefined,
     'controller-url': undefined,
     'controller-token-file': undefined,

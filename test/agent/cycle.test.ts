@@ -12,6 +12,7 @@ import {
 } from '../../src/connections/snapshot.ts';
 import { connectionAttributes, overflowAttributes } from '../../src/telemetry/attributes.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
+import { EventMetrics } from '../../src/telemetry/event-metrics.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
 import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
 import { SelfMetrics } from '../../src/telemetry/self-metrics.ts';
@@ -55,6 +56,7 @@ function createCycle({ take, divide = notAsked, names = NO_NAMES }: Outside) {
     producer,
     metrics: new SelfMetrics(provider.getMeter('khan')),
     kernel: new KernelMetrics(provider.getMeter('khan'), { nodeName }),
+    events: new EventMetrics(provider.getMeter('khan')),
     log,
   });
   const values = async (metric: string) => linesOf(await page.render(), metric);
@@ -291,4 +293,62 @@ t.test('a division that fails makes the next snapshot a baseline, divided again'
   table.restart();
   await cycle.tick(signal);
   t.equal(asked.length, 2);
+});
+
+t.test('lost events are said once, counted, and so is that they are followed again', async (t) => {
+  const table = new SimulatedTable();
+  const follows = {
+    isFollowing: true,
+    areEventsOff: false,
+    received: 3,
+    malformed: 1,
+    overflows: 0,
+    pausedMs: 0,
+  };
+  const lost = { ...follows, isFollowing: false, overflows: 1, pausedMs: 250 };
+  const paused = { ...lost, received: 0, malformed: 0, overflows: 0, pausedMs: 1000 };
+  const reports = [follows, lost, paused, follows, follows];
+  const take = inTurn(reports.map((events) => () => ({ ...table.snapshot(1000), events })));
+  const { cycle, lines, values } = createCycle({ take });
+  table.open(webToApi);
+  const followed: string[] = [];
+  for (const _ of reports) {
+    await cycle.tick(signal);
+    followed.push(...(await values('khan_agent_events_followed')));
+  }
+  const said = lines.filter(({ msg }) => msg.startsWith('Events'));
+  t.match(said, [
+    { level: 40, msg: /were lost: connections that no snapshot sees are missed/ },
+    { level: 30, msg: /are followed again/ },
+  ]);
+  t.strictSame(
+    followed.map((line) => line.at(-1)),
+    ['1', '0', '0', '1', '1'],
+  );
+  for (const [metric, value] of [
+    ['khan_agent_events_total', 12],
+    ['khan_agent_event_overflows_total', 1],
+    ['khan_agent_events_paused_seconds_total', 1.25],
+    ['khan_agent_malformed_messages_total', 4],
+  ]) {
+    t.strictSame(await values(String(metric)), [`${metric} ${value}`]);
+  }
+});
+
+t.test('a kernel that tells of no events is said once', async (t) => {
+  const table = new SimulatedTable();
+  const off = {
+    isFollowing: false,
+    areEventsOff: true,
+    received: 0,
+    malformed: 0,
+    overflows: 0,
+    pausedMs: 0,
+  };
+  const { cycle, lines } = createCycle({ take: () => ({ ...table.snapshot(1000), events: off }) });
+  table.open(webToApi);
+  for (const _ of [1, 2]) await cycle.tick(signal);
+  t.strictSame(warnings(lines), [
+    'The kernel tells of no events: net.netfilter.nf_conntrack_events is 0',
+  ]);
 });

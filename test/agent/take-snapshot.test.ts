@@ -16,7 +16,7 @@ import {
   NLM_F_DUMP_INTR,
   tableUse,
 } from '../builders/ctnetlink.ts';
-import { flow, flow6, type Flow } from '../builders/flow.ts';
+import { entryOf, flow, flow6, type Flow } from '../builders/flow.ts';
 import { fakeKernel, type Reception, type Request } from '../fakes/kernel.ts';
 import { NO_TIMEOUTS } from '../builders/counting.ts';
 
@@ -95,6 +95,7 @@ t.test('a snapshot holds the counts, the time, and what the kernel says of itsel
     tableLimit: LIMIT,
     statistics: none,
     localAddresses: ['127.0.0.1'],
+    events: undefined,
   });
   t.equal(edges.number.length, 2);
   t.equal(sum(edges.active), 3);
@@ -261,4 +262,36 @@ t.test("an error that is not the kernel's is not taken for one", async (t) => {
   const fault = new TypeError('a fault of ours');
   const hashBuckets = () => fail(fault);
   t.throws(snapshotsOf([wholeDump(three)], { hashBuckets }), { name: 'TypeError' });
+});
+
+t.test('events are followed from before a dump to its end, and reported with it', async (t) => {
+  const order: string[] = [];
+  const tally = new Tally({ seed: 1 });
+  const report = {
+    isFollowing: true,
+    areEventsOff: false,
+    received: 2,
+    malformed: 0,
+    overflows: 0,
+    pausedMs: 0,
+  };
+  const tell = (flows: readonly Flow[]) => {
+    for (const one of flows) tally.addEnding(entryOf(one));
+  };
+  const events = {
+    prepare: () => void order.push('prepare'),
+    drain: () => {
+      order.push('drain');
+      tell([three[0]!]);
+    },
+    report: () => report,
+  };
+  const dump: Dump = (request) => {
+    order.push('dump');
+    return [done(request)];
+  };
+  const take = snapshotsOf([dump], { tally, events });
+  t.equal(take().events, report);
+  t.strictSame(order, ['prepare', 'dump', 'drain']);
+  t.match(countsOf(take()), { opened: 1, closed: 1, active: 0 }, 'what came during it is counted');
 });

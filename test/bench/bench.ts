@@ -2,6 +2,7 @@ import { Failure } from '../../src/runtime/failure.ts';
 import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
+import { benchEvents } from './events.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
@@ -12,6 +13,7 @@ import { benchSignals } from './signals.ts';
 const SCENARIOS = {
   controller: benchController,
   cycle: benchCycle,
+  events: benchEvents,
   footprint: benchFootprint,
   otlp: benchOtlp,
   page: benchPage,
@@ -20,13 +22,14 @@ const SCENARIOS = {
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'footprint', 'otlp', 'page', 'signals'],
+    choices: ['controller', 'cycle', 'events', 'footprint', 'otlp', 'page', 'signals'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
-      'stock exporter and prom-client; footprint: memory and start-up time of both programs, as ' +
+      'stock exporter and prom-client; events: an agent that follows events, against one that does ' +
+      'not, with the same short connections; footprint: memory and start-up time of both programs, as ' +
       'shipped and from source; signals: the cycle with each of --signals, against none of them',
   }),
   entries: integer({
@@ -52,6 +55,12 @@ const settings = {
     min: 4,
     max: 10_000_000,
     description: 'Data points of an OTLP push or a page, four for an attribute set',
+  }),
+  connections: integer({
+    default: 20_000,
+    min: 2,
+    max: 1_000_000,
+    description: 'Short connections of a round, half of them refused, half of them closed in order',
   }),
   rounds: integer({
     default: 9,

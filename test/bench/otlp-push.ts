@@ -90,7 +90,10 @@ const publish = (): void => {
   }
   const ended = all.splice(0, (all.length * churn) / 100);
   all.push(...ended.map(() => seriesOf(made++)));
-  producer.publish({ takenAtMs, series: all, gauges: [], ended }, { entries: 1, limit: undefined });
+  producer.publish(
+    { takenAtMs, series: all, gauges: [], durations: [], ended },
+    { entries: 1, limit: undefined },
+  );
 };
 
 const samples: { ms: number; cpu_ms: number; block_ms: number; block_cpu_ms: number }[] = [];

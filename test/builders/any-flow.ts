@@ -30,12 +30,14 @@ export const anyFlow: fc.Arbitrary<Flow> = fc.boolean().chain((isIPv6) => {
       timeout: fc.option(fc.nat(0xffff_fffe), { nil: undefined }),
       tcpFlags: fc.tuple(fc.nat(0xff), fc.nat(0xff)),
       start: fc.bigInt(0n, (1n << 64n) - 1n),
+      stop: fc.bigInt(0n, (1n << 64n) - 1n),
       packets: fc.tuple(anyCount, anyCount),
       bytes: fc.tuple(anyCount, anyCount),
     })
     .map((any) =>
       flow({
         ...any,
+        stop: any.start === 0n ? 0n : any.stop,
         state: any.protocol === TCP || any.protocol === SCTP ? any.state : undefined,
         bytes: isZero(any.packets) ? [0n, 0n] : any.bytes,
       }),

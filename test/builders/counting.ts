@@ -16,13 +16,30 @@ export class Counting {
   readonly #reader = new EdgeReader();
 
   constructor(seed = 1) {
-    this.#tally = new Tally({ seed });
+    this.#tally = new Tally({ seed, followsEvents: true });
   }
 
   snapshot(flows: readonly Flow[]) {
     this.failedDump(flows);
+    return this.finish();
+  }
+
+  /** The dump has come to its end. */
+  finish() {
     const { baseline, entries, edges } = this.#tally.finish({ takenAtMs: 0 });
     return { baseline, entries, edges: this.#reader.read(edges) };
+  }
+
+  /** An event tells that it is about to leave. */
+  ending(one: Flow): boolean {
+    return this.#tally.addEnding(entryOf(one));
+  }
+
+  /** The dump has these, and meanwhile events tell of those. */
+  snapshotDuring(flows: readonly Flow[], endings: readonly Flow[]) {
+    this.failedDump(flows);
+    for (const one of endings) this.ending(one);
+    return this.finish();
   }
 
   /** What the last snapshot's edges are once these addresses were taken over. */

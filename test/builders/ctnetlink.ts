@@ -142,8 +142,12 @@ export function attributesOf(flow: Flow): Uint8Array[] {
     ...(flow.state === undefined ? [] : [protocolInfo(flow.protocol, flow.state, flow.tcpFlags)]),
     ...(isCounted ? [counters(CTA_COUNTERS_ORIG, original, originalBytes)] : []),
     ...(isCounted ? [counters(CTA_COUNTERS_REPLY, reply, replyBytes)] : []),
-    ...(flow.start === 0n ? [] : [nested(CTA_TIMESTAMP, [be64(1, flow.start)])]),
+    ...(flow.start === 0n ? [] : [timestamps(flow)]),
   ];
+}
+
+function timestamps({ start, stop }: Flow): Uint8Array {
+  return nested(CTA_TIMESTAMP, [be64(1, start), ...(stop === 0n ? [] : [be64(2, stop)])]);
 }
 
 function counters(type: number, packets: bigint, bytes: bigint): Uint8Array {
@@ -183,6 +187,11 @@ export function message(type: number, header: MessageHeader, payload: Uint8Array
 
 export function entryMessage(header: MessageHeader, flow: Flow): Uint8Array {
   return message(CT_NEW, header, entryPayload(flow));
+}
+
+/** An entry leaves the table; the port is that of whoever had it deleted, or 0. */
+export function destroyMessage(flow: Flow, portId = 0): Uint8Array {
+  return message(CT_DELETE, { sequence: 0, portId, flags: 0 }, entryPayload(flow));
 }
 
 /** The end of a dump: 0, or a negative errno. */

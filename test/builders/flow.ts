@@ -45,6 +45,8 @@ export interface Flow {
   readonly tcpFlags: readonly [original: number, reply: number];
   /** ns since the epoch; 0: the kernel keeps no timestamps. */
   readonly start: bigint;
+  /** The same, of an entry that is about to leave. */
+  readonly stop: bigint;
   /** Of each direction; 0: the kernel does not account. */
   readonly packets: readonly [original: bigint, reply: bigint];
   readonly bytes: readonly [original: bigint, reply: bigint];
@@ -72,6 +74,7 @@ export function flow(different: Partial<Flow> = {}): Flow {
     timeout: 431_999,
     tcpFlags: [0x23, 0x23],
     start: 0n,
+    stop: 0n,
     packets: [0n, 0n],
     bytes: [0n, 0n],
     ...original,
@@ -106,6 +109,7 @@ export function entryOf(from: Flow): Uint32Array {
     entry[ENTRY.tcpFlagsReply] = from.tcpFlags[1];
   }
   setBig(entry, ENTRY.start, from.start);
+  setBig(entry, ENTRY.stop, from.stop);
   setBig(entry, ENTRY.packetsOriginal, from.packets[0]);
   setBig(entry, ENTRY.bytesOriginal, from.bytes[0]);
   setBig(entry, ENTRY.packetsReply, from.packets[1]);

@@ -43,7 +43,7 @@ export function publicationOf(
   takenAtMs: number,
   ...series: readonly Series<Attributes>[]
 ): Publication<Attributes> {
-  return { takenAtMs, series, gauges: [], ended: [] };
+  return { takenAtMs, series, gauges: [], durations: [], ended: [] };
 }
 
 /** What a series says of a measure; 0 where it says nothing. */

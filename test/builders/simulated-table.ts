@@ -99,6 +99,7 @@ export class SimulatedTable {
       tableLimit: undefined,
       statistics: undefined,
       localAddresses,
+      events: undefined,
       edges: {
         number: Uint32Array.from(edges, ({ number }) => number),
         opened: Uint32Array.from(edges, ({ opened }) => opened),
@@ -107,6 +108,7 @@ export class SimulatedTable {
         signals: new Uint32Array(edges.length * SIGNAL_SLOTS),
         oldest: new Float64Array(edges.length),
         traffic: new Float64Array(0),
+        durations: new Float64Array(0),
         fresh: freshRecords(fresh),
       },
     };

@@ -34,6 +34,7 @@ function snapshot(table: EdgeTable, flows: readonly Flow[]) {
     signals: new Uint32Array(table.liveCount * SIGNAL_SLOTS),
     oldest: new Float64Array(table.liveCount),
     traffic: new Float64Array(0),
+    durations: new Float64Array(0),
     fresh: new Uint32Array(table.freshCount * FRESH_WORDS),
   };
   table.report(columns, { row: 0, fresh: 0 });

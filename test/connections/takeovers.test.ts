@@ -55,6 +55,7 @@ class Agent {
       tableLimit: undefined,
       statistics: undefined,
       localAddresses: [],
+      events: undefined,
     };
     Array.from(this.#ledger.begin(snapshot));
     const news = this.#ledger.takeOver(Object.entries(takeovers));

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import type { Receiver } from '../../src/netlink/datagram.ts';
 import type { Transport } from '../../src/netlink/exchange.ts';
 
 /** What a request says; `portId` is that of the socket it came from. */
@@ -23,23 +24,29 @@ export const PORT_ID = 0xf000_0001;
 export function fakeKernel(
   answer: (request: Request) => readonly Reception[],
 ): Transport & Disposable {
-  const bytes = new Uint8Array(BUFFER_BYTES);
-  let receptions: Reception[] = [];
+  const receptions: Reception[] = [];
   return {
-    buffer: bytes.buffer,
+    ...fakeListener(receptions),
     portId: PORT_ID,
     send(request) {
       const view = new DataView(request.buffer, request.byteOffset);
-      receptions = [
-        ...answer({
-          type: view.getUint16(4, true),
-          flags: view.getUint16(6, true),
-          sequence: view.getUint32(8, true),
-          portId: PORT_ID,
-        }),
-      ];
+      const answered = answer({
+        type: view.getUint16(4, true),
+        flags: view.getUint16(6, true),
+        sequence: view.getUint32(8, true),
+        portId: PORT_ID,
+      });
+      receptions.splice(0, Infinity, ...answered);
       return request.length;
     },
+  };
+}
+
+/** Hears these receptions one after the other, those that are put behind them included, then silence. */
+export function fakeListener(receptions: Reception[]): Receiver & Disposable {
+  const bytes = new Uint8Array(BUFFER_BYTES);
+  return {
+    buffer: bytes.buffer,
     receive() {
       const reception = receptions.shift() ?? -constants.errno.EAGAIN;
       if (typeof reception === 'number') return reception;

@@ -19,10 +19,12 @@ const TRACKING = `table inet tracking {
 /** A network namespace whose connections are tracked, and the one who makes them. */
 export class TrackedNamespace {
   readonly path: string;
+  readonly #namespace: NetworkNamespace;
   readonly #traffic: ChildProcess;
 
-  private constructor(path: string, traffic: ChildProcess) {
-    this.path = path;
+  private constructor(namespace: NetworkNamespace, traffic: ChildProcess) {
+    this.path = namespace.path;
+    this.#namespace = namespace;
     this.#traffic = traffic;
   }
 
@@ -43,7 +45,12 @@ export class TrackedNamespace {
       traffic.kill('SIGKILL');
       await once(traffic, 'exit');
     });
-    return new TrackedNamespace(namespace.path, traffic);
+    return new TrackedNamespace(namespace, traffic);
+  }
+
+  /** Names below /proc/sys, with slashes. */
+  async sysctl(values: Readonly<Record<string, string>>): Promise<void> {
+    await this.#namespace.sysctl(values);
   }
 
   /** Resolves when these connections are established. */

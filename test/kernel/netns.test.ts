@@ -77,11 +77,20 @@ t.test(
   },
 );
 
-t.test('CAP_NET_ADMIN is enough', { skip }, async (t) => {
+t.test('so it is where events are followed', { skip }, async (t) => {
+  t.match(await snapshotOnce(['', 'events'], AS_NOBODY), {
+    failure: /^Cannot join a netlink multicast group: EPERM\. This process lacks CAP_NET_ADMIN\./,
+    exitCode: 77,
+  });
+});
+
+t.test('CAP_NET_ADMIN is enough, also for events', { skip }, async (t) => {
   await using namespace = await NetworkNamespace.create('own');
   const capable = ['--inh-caps=+net_admin', '--ambient-caps=+net_admin'];
-  const result = await snapshotOnce([], namespace.enter([...AS_NOBODY, ...capable]));
-  t.match(result, { entries: 0, abroad: [] });
+  for (const events of [[], ['', 'events']]) {
+    const result = await snapshotOnce(events, namespace.enter([...AS_NOBODY, ...capable]));
+    t.match(result, { entries: 0, abroad: [] });
+  }
 });
 
 t.test(

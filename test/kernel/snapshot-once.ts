@@ -1,6 +1,6 @@
 /**
  * Takes one snapshot as the first thing that this process does, and prints what became of it and of
- * the process' threads. Run: `node test/kernel/snapshot-once.ts [NETNS]`.
+ * the process' threads. Run: `node test/kernel/snapshot-once.ts [NETNS] [events]`, "" for its own one.
  */
 import { lookup } from 'node:dns/promises';
 import { readdirSync, readlinkSync } from 'node:fs';
@@ -11,8 +11,9 @@ import { Failure } from '../../src/runtime/failure.ts';
 /** More than libuv's pool has threads. */
 const POOL_CALLS = 16;
 
+const netns = process.argv[2] === '' ? undefined : process.argv[2];
 const home = readlinkSync('/proc/self/ns/net');
-await using source = new SnapshotSource({ netns: process.argv[2] });
+await using source = new SnapshotSource({ netns, followsEvents: process.argv[3] === 'events' });
 try {
   const { entries, tableEntries, localAddresses } = await source.take();
   const calls = Array.from({ length: POOL_CALLS }, () => readlink('/proc/thread-self/ns/net'));

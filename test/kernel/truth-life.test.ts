@@ -89,6 +89,15 @@ test('refused, it is not seen: the kernel forgets it at once', async (t, { agent
   await agents.show(t, []);
 });
 
+test('refused, it is opened and closed at once where events are followed', async (t, cluster) => {
+  const { traffic } = cluster;
+  await using agents = await cluster.newAgents(['--events', 'destroy']);
+  for (const address of Object.values(SERVER))
+    await t.rejects(traffic.open('web-0', { address, port: REFUSED_PORT }), /ECONNREFUSED/);
+  const counts = { opened: 1, closed: 1, active: {} };
+  await agents.show(t, inBothTables(counts, REFUSED_PORT), { opened: 2 });
+});
+
 test('there before the agent, it is active, but never opened and never closed', async (t, cluster) => {
   const { traffic } = cluster;
   const open = [];

@@ -32,7 +32,14 @@ export async function urlsOf(t: Test): Promise<readonly string[]> {
   const { url: controllerUrl, metricsUrl } = await controller.logged('Controller started');
   const { url } = await startAgent(
     t,
-    ['--netns', namespace.path, '--controller-url', String(controllerUrl), '--series-max', '1'],
+    [
+      '--netns',
+      namespace.path,
+      '--controller-url',
+      String(controllerUrl),
+      '--series-max',
+      '1',
+    ].concat(['--events', 'destroy']),
     { env },
   );
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });

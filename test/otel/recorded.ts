@@ -4,6 +4,8 @@ import type { Test } from 'tap';
 import type { Interruption } from '../../src/cluster/interruption.ts';
 import { ENDPOINT_SLICES, NODES, PODS, SERVICES } from '../../src/cluster/resources.ts';
 import type { WatchEvent } from '../../src/cluster/watch-events.ts';
+import type { DurationSeries } from '../../src/connections/series.ts';
+import { DURATION_LIMITS } from '../../src/connections/durations.ts';
 import type { Edge } from '../../src/connections/edge.ts';
 import { HALF_CLOSED, IDLE, OLDEST, TRAFFIC, UNANSWERED } from '../../src/connections/measure.ts';
 import { TRANSPORTS } from '../../src/connections/transport.ts';
@@ -16,8 +18,10 @@ import { Inventory } from '../../src/inventory/inventory.ts';
 import {
   ATTRIBUTE_GROUPS,
   connectionAttributes,
+  durationAttributes,
   overflowAttributes,
 } from '../../src/telemetry/attributes.ts';
+import { EventMetrics } from '../../src/telemetry/event-metrics.ts';
 import { WHOLE_ADDRESS } from '../../src/telemetry/external-prefix.ts';
 import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../../src/telemetry/mapping-metrics.ts';
@@ -42,6 +46,14 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
   });
   const { meter } = telemetry;
   new KernelMetrics(meter, { nodeName: 'node-a' }).record(new StatisticsSum().statistics);
+  new EventMetrics(meter).record({
+    isFollowing: true,
+    areEventsOff: false,
+    received: 1,
+    malformed: 0,
+    overflows: 0,
+    pausedMs: 0,
+  });
   observeMapping(meter, () => ({
     up: true,
     stale: false,
@@ -65,7 +77,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
   const gauges = [...publication.series].flatMap((series) =>
     Object.values(OLDEST).map((measure) => ({ series, measure, value: 1.5 })),
   );
-  producer.publish({ ...publication, gauges }, { entries: 1, limit: 2 });
+  producer.publish({ ...publication, gauges, durations: durations() }, { entries: 1, limit: 2 });
   const own = await page.reader.collect();
   const { resourceMetrics } = await producer.collect();
   const text = await page.render();
@@ -158,13 +170,7 @@ const REVIEW_RESULTS: { readonly [Key in ReviewResult]: Key } = {
 
 function connections(): SeriesBuilder[] {
   const choice = { groups: ATTRIBUTE_GROUPS, dropped: [], externalPrefix: WHOLE_ADDRESS };
-  const stranger = { address: '203.0.113.7', identity: undefined, node: undefined };
-  const between: Partial<Edge>[] = [
-    { source: stranger, destination: stranger, backend: stranger, port: undefined },
-    ...IDENTITY_TYPES.map((type) => ends(type)),
-    ...[...TRANSPORTS.keys()].map((protocol) => ({ protocol })),
-  ];
-  const labels = between.map((edge) =>
+  const labels = between().map((edge) =>
     connectionAttributes({ ...EDGE, ...edge }, 'node-a', choice),
   );
   const active = Object.fromEntries([...STATES].map((state) => [state, 1]));
@@ -172,6 +178,23 @@ function connections(): SeriesBuilder[] {
     const series = new SeriesBuilder({ labels: each, opened: 1, active });
     for (const measure of [...IDLE, ...HALF_CLOSED, UNANSWERED, ...TRAFFIC]) series.set(measure, 1);
     return series;
+  });
+}
+
+function between(): Partial<Edge>[] {
+  const stranger = { address: '203.0.113.7', identity: undefined, node: undefined };
+  return [
+    { source: stranger, destination: stranger, backend: stranger, port: undefined },
+    ...IDENTITY_TYPES.map((type) => ends(type)),
+    ...[...TRANSPORTS.keys()].map((protocol) => ({ protocol })),
+  ];
+}
+
+function durations(): DurationSeries<Attributes>[] {
+  const labels = between().map((edge) => durationAttributes({ ...EDGE, ...edge }, 'node-a'));
+  const counts = { buckets: DURATION_LIMITS.map(() => 0).concat(1), count: 1, sumSeconds: 1.5 };
+  return [...labels, overflowAttributes('node-a', true)].map((each) => {
+    return { labels: each, startTimeMs: 1, counts };
   });
 }
 

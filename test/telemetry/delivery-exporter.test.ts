@@ -1,4 +1,4 @@
-import { AggregationTemporality, AggregationType } from '@opentelemetry/sdk-metrics';
+import { AggregationTemporality, AggregationType, DataPointType } from '@opentelemetry/sdk-metrics';
 import t from 'tap';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { DeliveryExporter } from '../../src/telemetry/delivery-exporter.ts';
@@ -81,3 +81,41 @@ t.test('the batches of a new push are tried again after one without an answer', 
   exporter.export(metrics, (one) => results.push(one));
   t.match(results.at(-1), { code: 0 });
 });
+
+t.test('durations are pushed as what came since the last push that was taken', async (t) => {
+  const told: unknown[] = [];
+  const answer = (code: 0 | 1): Export => {
+    return ({ scopeMetrics }, done) => {
+      const metrics = scopeMetrics.flatMap(({ metrics: all }) => all);
+      for (const { dataPointType, dataPoints } of metrics) {
+        if (dataPointType !== DataPointType.HISTOGRAM) continue;
+        told.push(
+          ...dataPoints.map(({ startTime, endTime, value }) => [startTime[0], endTime[0], value]),
+        );
+      }
+      done(code === 0 ? { code } : { code, error: new Error('away') });
+    };
+  };
+  const { exporter } = createExporter(answer(0), answer(1), answer(0), answer(0));
+  const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
+  const series = { labels: {}, startTimeMs: 0, counts: durationCounts(0) };
+  for (const [at, count] of [0, 2, 5, 5].entries()) {
+    series.counts = durationCounts(count);
+    const publication = publicationOf((at + 1) * 1000);
+    producer.publish({ ...publication, durations: [series] }, { entries: 0, limit: undefined });
+    exporter.beginPush();
+    exporter.export((await producer.collect()).resourceMetrics, () => {});
+  }
+  t.match(
+    told,
+    [
+      [0, 2, { count: 2, sum: 3 }],
+      [0, 3, { count: 5, sum: 7.5, buckets: { counts: [5, 0] } }],
+    ],
+    'the first one failed, and nothing is told twice',
+  );
+});
+
+function durationCounts(count: number) {
+  return { buckets: [count, 0], count, sumSeconds: 1.5 * count };
+}

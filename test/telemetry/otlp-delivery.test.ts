@@ -123,8 +123,9 @@ async function push(
     const { takenAtMs, series, ended } = told;
     for (const one of series) all.add(one);
     rows.push(...told.rows);
+    const publication = { takenAtMs, series, gauges: [], durations: [], ended };
     // @ts-expect-error -- labels of this ledger are attributes by another name
-    producer.publish({ takenAtMs, series, gauges: [], ended }, { entries: 0, limit: undefined });
+    producer.publish(publication, { entries: 0, limit: undefined });
     cycles.add(1);
     durations.record(step);
     for (const act of acts[step++] ?? []) {

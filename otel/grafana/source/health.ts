@@ -94,7 +94,7 @@ export const health = dashboard({
         graph({
           title: 'Disturbances',
           description:
-            'Dumps that had to be repeated, and messages of the kernel that could not be read.',
+            'Dumps that had to be repeated, messages of the kernel that could not be read, and events that were lost.',
           width: 8,
           unit: 'cps',
           queries: [
@@ -105,6 +105,10 @@ export const health = dashboard({
             {
               expr: `sum(${perSecond('khan_agent_malformed_messages_total')})`,
               legend: 'malformed',
+            },
+            {
+              expr: `sum(${perSecond('khan_agent_event_overflows_total')})`,
+              legend: 'events lost',
             },
           ],
         }),

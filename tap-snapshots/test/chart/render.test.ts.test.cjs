@@ -2726,6 +2726,15 @@ spec:
         for: 30m
         labels:
           severity: info
+      - alert: KhanEventsLost
+        annotations:
+          description: '{{ $value | humanize }} times in the last hour. What snapshots
+            see is counted; what is shorter is missed while the agent pauses.'
+          runbook_url: docs/alerts.md#khaneventslost
+          summary: The agent at {{ $labels.instance }} has lost events of short connections
+        expr: increase(khan_agent_event_overflows_total[1h]) > 0
+        labels:
+          severity: info
       - alert: KhanPushFails
         annotations:
           description: 'Nothing is lost yet: what a failed push should have told is in
