@@ -95,6 +95,19 @@ export const node = dashboard({
             },
           ],
         }),
+        graph({
+          title: 'Part of the table, by client',
+          description: 'One workload alone may fill the table for everybody on the node.',
+          width: 12,
+          unit: 'percentunit',
+          stacked: true,
+          queries: [
+            {
+              expr: `topk(10, ${sumBy(CLIENT, workloads(`khan_connection_active{${NODE}, ${NAMED}}`, 'src'))} > 0) / scalar(${limit})`,
+              legend: '{{src_ns}} {{src_app}}{{client}}',
+            },
+          ],
+        }),
         heat({
           title: 'States',
           description: 'Much TIME_WAIT: reuse connections. Much ESTABLISHED: look for a leak.',

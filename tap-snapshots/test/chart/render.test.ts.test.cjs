@@ -2577,6 +2577,18 @@ spec:
         for: 5m
         labels:
           severity: warning
+      - alert: KhanHalfClosed
+        annotations:
+          description: '{{ $value }} connections at least that the {{ $labels.closed_by
+            }} has closed and the other end has not, for over ten minutes.'
+          runbook_url: docs/alerts.md#khanhalfclosed
+          summary: 'The {{ if eq $labels.closed_by "server" }}client{{ else }}server{{
+            end }} does not close: {{ $labels.src_ns }}/{{ $labels.src_app }} to {{ $labels.dst_ns
+            }}/{{ $labels.dst_app }}:{{ $labels.dst_port }}'
+        expr: min_over_time(workload:khan_connection_half_closed:sum[10m]) >= 20
+        for: 5m
+        labels:
+          severity: warning
       - alert: KhanTableNearlyFull
         annotations:
           description: When it is full the kernel drops the packets of new connections,
@@ -2611,6 +2623,22 @@ spec:
         for: 15m
         labels:
           severity: warning
+      - alert: KhanWorkloadFillsTable
+        annotations:
+          description: One workload alone may fill the table, and then everybody on the
+            node loses new connections.
+          runbook_url: docs/alerts.md#khanworkloadfillstable
+          summary: '{{ if $labels.dst_port }}Connections to {{ or $labels.dst_app "a server
+            without a name" }}:{{ $labels.dst_port }} take{{ else }}{{ or $labels.src_app
+            "A client without a name" }} takes{{ end }} {{ $value | humanizePercentage
+            }} of the connection tracking table of {{ $labels.node }}'
+        expr: |
+          workload:khan_conntrack_usage:ratio > 0.4
+          or
+          server:khan_conntrack_usage:ratio > 0.4
+        for: 10m
+        labels:
+          severity: warning
     - interval: 30s
       name: khan-connections
       rules:
@@ -2629,6 +2657,11 @@ spec:
             khan_connection_active{primary="true", state!~"TIME_WAIT|CLOSE"}
           )
         record: workload:khan_connection_open:sum
+      - expr: |
+          sum by (src_type, src_ns, src_app, dst_type, dst_ns, dst_app, dst_port, closed_by) (
+            khan_connection_half_closed{primary="true"}
+          )
+        record: workload:khan_connection_half_closed:sum
       - expr: |
           sum by (src_ns, src_app, dst_type, dst_ip, dst_ns, dst_app, dst_port) (
             khan_connection_active{primary="true", transport="tcp", state="SYN_SENT"}
@@ -2652,6 +2685,14 @@ spec:
           (max by (node) (khan_conntrack_limit) - max by (node) (khan_conntrack_entries))
             / (max by (node) (deriv(khan_conntrack_entries[15m])) > 0)
         record: node:khan_conntrack_full:seconds
+      - expr: |
+          sum by (node, src_type, src_ns, src_app) (khan_connection_active{otel_metric_overflow=""})
+            / on (node) group_left max by (node) (khan_conntrack_limit)
+        record: workload:khan_conntrack_usage:ratio
+      - expr: |
+          sum by (node, dst_type, dst_ns, dst_app, dst_port) (khan_connection_active{otel_metric_overflow=""})
+            / on (node) group_left max by (node) (khan_conntrack_limit)
+        record: server:khan_conntrack_usage:ratio
     - name: khan-health-alerts
       rules:
       - alert: KhanAgentStopped
