@@ -62,6 +62,33 @@ export class EntryRows {
     this.words = new Uint32Array(this.stride * INITIAL_ROWS);
   }
 
+  /**
+   * All that the rows are, in the byte order of this machine: views that are true until the rows change.
+   * A change of what they hold is another version of the agent's state (STATE_VERSION).
+   */
+  columns(): readonly RowColumn[] {
+    const columns = [
+      { name: 'words', bytes: bytesOf(this.words, this.count * this.stride) },
+      { name: 'starts', bytes: this.starts.bytes(this.count) },
+      { name: 'traffic', bytes: this.traffic.bytes(this.count) },
+    ];
+    return columns.filter(({ bytes }) => bytes.length > 0);
+  }
+
+  /** Takes what columns() gave in the place of all rows. Throws an Error when it cannot be that. */
+  load(columns: readonly RowColumn[]): void {
+    const bytesOfColumn = (name: string) => columns.find((one) => one.name === name)?.bytes;
+    const bytes = bytesOfColumn('words') ?? new Uint8Array();
+    const count = bytes.length / (this.stride * Uint32Array.BYTES_PER_ELEMENT);
+    if (!Number.isInteger(count)) throw new Error(`Cannot load rows from ${bytes.length} bytes`);
+    while (this.words.length < count * this.stride)
+      this.words = new Uint32Array(this.words.length * 2);
+    bytesOf(this.words, this.words.length).set(bytes);
+    this.count = count;
+    this.starts.load(bytesOfColumn('starts'), count);
+    this.traffic.load(bytesOfColumn('traffic'), count);
+  }
+
   /** `timeouts` are those of the table whose entries are added next. */
   clear(timeouts: Timeouts): void {
     this.count = 0;
@@ -175,6 +202,12 @@ export class EntryRows {
   }
 }
 
+/** One column of the rows as bytes. */
+export interface RowColumn {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
 /** Numbers a row, of which most snapshots have none: they take memory with the first that is not 0. */
 class SparseColumns {
   readonly #columns: number;
@@ -191,6 +224,24 @@ class SparseColumns {
 
   clear(): void {
     this.#values?.fill(0);
+  }
+
+  /** Of the first `count` rows; what is missing at their end is 0. */
+  bytes(count: number): Uint8Array {
+    return bytesOf(this.#values ?? new Float64Array(), count * this.#columns);
+  }
+
+  load(bytes: Uint8Array | undefined, count: number): void {
+    if (bytes === undefined) {
+      this.clear();
+      return;
+    }
+    const numbers = bytes.length / Float64Array.BYTES_PER_ELEMENT;
+    if (!Number.isInteger(numbers) || numbers > count * this.#columns) {
+      throw new Error(`Cannot load a column of ${count} rows from ${bytes.length} bytes`);
+    }
+    this.#values = new Float64Array(Math.max(numbers, INITIAL_ROWS * this.#columns));
+    bytesOf(this.#values, numbers).set(bytes);
   }
 
   set(row: number, column: number, value: number): void {
@@ -214,6 +265,11 @@ function grown(words: Uint32Array): Uint32Array {
   const larger = new Uint32Array(words.length * 2);
   larger.set(words);
   return larger;
+}
+
+function bytesOf(numbers: Uint32Array | Float64Array, count: number): Uint8Array {
+  const { buffer, byteOffset, byteLength, BYTES_PER_ELEMENT } = numbers;
+  return new Uint8Array(buffer, byteOffset, Math.min(byteLength, count * BYTES_PER_ELEMENT));
 }
 
 function double(entry: Uint32Array, at: number): number {

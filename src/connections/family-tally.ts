@@ -1,7 +1,7 @@
 import { IPPROTO_TCP } from '../conntrack/entry.ts';
 import type { Timeouts } from '../conntrack/timeouts.ts';
 import { EdgeTable, type FamilyOptions } from './edge-table.ts';
-import { EntryRows, NO_EDGE, ROW_BASELINE } from './entry-rows.ts';
+import { EntryRows, NO_EDGE, ROW_BASELINE, type RowColumn } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
 import { TRAFFIC_COLUMNS, type AddressTakeover } from './snapshot.ts';
 
@@ -82,6 +82,23 @@ export class FamilyTally {
     }
     this.#rows.uncount();
     this.#countAll();
+  }
+
+  /** The counted rows of the last dump; undefined while there are none. */
+  columns(): readonly RowColumn[] | undefined {
+    return this.#isFinished ? this.#rows.columns() : undefined;
+  }
+
+  /** Goes on from what columns() gave, with nothing opened or closed; the edges are new. */
+  resume(columns: readonly RowColumn[], takeovers: readonly AddressTakeover[]): void {
+    const rows = this.#rows;
+    rows.load(columns);
+    this.edges.takeOver(takeovers);
+    this.edges.beginSnapshot();
+    for (let row = 0; row < rows.count; row++) {
+      if (rows.isCounted(row)) this.#countActive(row, this.edges.slotOf(rows, row));
+    }
+    this.#isFinished = true;
   }
 
   #countAll(): number {
