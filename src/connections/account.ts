@@ -1,5 +1,6 @@
 import type { Edge } from './edge.ts';
 import { CLOSED, OPENED, type Measure } from './measure.ts';
+import { COUNTERS, type SavedSeries } from './saved-ledger.ts';
 import type { Series } from './series.ts';
 
 /** The moment of a snapshot: when a new series was known to be 0, and when it is first published. */
@@ -22,6 +23,16 @@ export class LiveSeries<Labels> implements Series<Labels> {
     this.labels = labels;
     this.startTimeMs = times.startTimeMs;
     this.publishedAtMs = times.publishedAtMs;
+  }
+
+  /** One that was saved goes on. */
+  static of<Labels>(saved: SavedSeries<Labels>): LiveSeries<Labels> {
+    const series = new LiveSeries(saved.labels, saved);
+    for (const [name, measure] of COUNTERS) {
+      const count = saved.counters[name];
+      if (count !== undefined) series.add(measure, count);
+    }
+    return series;
   }
 
   /** All but the counters is about to be counted anew. */
@@ -73,9 +84,9 @@ export class Account<Labels> {
   /** Time of the last snapshot that had connections or increments of it. */
   seenAtMs = Number.NEGATIVE_INFINITY;
   /** One of its edges, as of the last snapshot that had any: all have the same labels. */
-  sample: Edge;
+  sample: Edge | undefined;
 
-  constructor(sample: Edge) {
+  constructor(sample?: Edge) {
     this.sample = sample;
   }
 }
