@@ -14,12 +14,14 @@ import { PrometheusPage } from '../telemetry/prometheus-page.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import { SelfMetrics } from '../telemetry/self-metrics.ts';
+import { AgentState } from './agent-state.ts';
 import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
 import { Cycle } from './cycle.ts';
 import { FileNames } from './file-names.ts';
 import { NO_NAMES, type Names } from './names.ts';
 import { SnapshotSource } from './snapshot-source.ts';
+import { currentTerms } from './state-terms.ts';
 
 /** For the last push; the rest of the two seconds that an end may take is for everything else. */
 const LAST_PUSH_TIMEOUT_MS = 1_200;
@@ -75,7 +77,8 @@ export async function createAgent(
   checkSettings(settings);
   const nodeName = settings['node-name'];
   await using setup = new AsyncDisposableStack();
-  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns }));
+  const state = stateOf(options);
+  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns, state: state?.place }));
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({
     producer,
@@ -98,30 +101,46 @@ export async function createAgent(
     producer,
     describeOverflow,
     page,
+    instanceId: state?.instanceId,
     log,
   });
   setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
-  const { meter } = telemetry;
+  const { meter, push } = telemetry;
   const names = namesFrom(settings, { resources: setup, meter, log });
+  const ledger = new Ledger({
+    nodeName,
+    seriesMax: settings['series-max'],
+    seriesTtlMs: settings['series-ttl'],
+    exclude: settings.exclude,
+    signals: settings.signals,
+    describe: (edge) => connectionAttributes(edge, nodeName, choice),
+    describeOverflow,
+  });
+  const { scrapes } = page;
+  await state?.begin({ snapshots, ledger, names, scrapes, producer, push, meter });
   const cycle = new Cycle({
     snapshots,
     names,
-    ledger: new Ledger({
-      nodeName,
-      seriesMax: settings['series-max'],
-      seriesTtlMs: settings['series-ttl'],
-      exclude: settings.exclude,
-      signals: settings.signals,
-      describe: (edge) => connectionAttributes(edge, nodeName, choice),
-      describeOverflow,
-    }),
+    ledger,
     producer,
     metrics: new SelfMetrics(meter),
     kernel: new KernelMetrics(meter, { nodeName }),
+    state,
     log,
   });
   const resources = setup.move();
   return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** One look at the table needs none. */
+function stateOf({
+  settings,
+  version,
+  log,
+}: Pick<AgentOptions, 'settings' | 'version' | 'log'>): AgentState | undefined {
+  const path = settings['state-dir'];
+  if (path === undefined || settings.once) return undefined;
+  return new AgentState({ path, version, terms: currentTerms(settings), log });
 }
 
 function namesFrom(

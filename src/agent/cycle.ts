@@ -24,10 +24,12 @@ export interface CycleParts {
   readonly producer: ConnectionProducer;
   readonly metrics: SelfMetrics;
   readonly kernel: KernelMetrics;
+  /** Undefined where none is kept. */
+  readonly state?: { save(): Promise<void> } | undefined;
   readonly log: Log;
 }
 
-/** The agent's one tick: dump → count → name → publish. */
+/** The agent's one tick: dump → count → name → save → publish. */
 export class Cycle {
   readonly #parts: CycleParts;
   #hasWarnedOfEmptyTable = false;
@@ -60,7 +62,7 @@ export class Cycle {
   }
 
   async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { ledger, names, producer, snapshots, log } = this.#parts;
+    const { ledger, names, producer, snapshots, state, log } = this.#parts;
     try {
       for (const _ of ledger.begin(snapshot)) await pause();
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
@@ -73,6 +75,7 @@ export class Cycle {
       const publication = ledger.commit();
       await pause();
       for (const _ of producer.prepare(publication)) await pause();
+      await state?.save();
       const { tableEntries: entries, tableLimit: limit } = snapshot;
       producer.publish(publication, { entries, limit });
     } catch (error) {

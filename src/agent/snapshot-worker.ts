@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { RowColumn } from '../connections/entry-rows.ts';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { Tally } from '../connections/tally.ts';
 import { ConntrackTable, hashBuckets } from '../conntrack/table.ts';
@@ -7,6 +8,7 @@ import { readTimeouts } from '../conntrack/timeouts.ts';
 import { canonicalAddress } from '../net/address.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import { enterNetworkNamespace } from '../netlink/socket.ts';
+import { StateSaver, type SaveResult, type SaveSettings } from './state-saver.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 
 /**
@@ -19,17 +21,30 @@ export interface WorkerSettings {
   readonly netns: string | undefined;
   /** Random; see hashWords(). */
   readonly seed: number;
+  /** Undefined where no state is kept. */
+  readonly state: SaveSettings | undefined;
 }
 
-/** What the worker is asked for: the next snapshot, or the last one again, divided. */
+/**
+ * What the worker is asked for: the next snapshot, the last one again, divided, or the edges of a state
+ * that it goes on from; to write a block of a state, to which there is no answer, and to write the rest of it.
+ */
 export type WorkerQuestion =
   | { readonly kind: 'take' }
-  | { readonly kind: 'divide'; readonly takeovers: readonly AddressTakeover[] };
+  | { readonly kind: 'divide'; readonly takeovers: readonly AddressTakeover[] }
+  | {
+      readonly kind: 'resume';
+      readonly columns: readonly RowColumn[];
+      readonly takeovers: readonly AddressTakeover[];
+    }
+  | { readonly kind: 'write'; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'save' };
 
 /** What the worker answers to each question. */
 export type WorkerAnswer =
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
-  | { readonly kind: 'division'; readonly edges: EdgeColumns }
+  | { readonly kind: 'edges'; readonly edges: EdgeColumns }
+  | { readonly kind: 'save'; readonly result: SaveResult }
   | {
       readonly kind: 'failure';
       readonly operation: string;
@@ -38,8 +53,9 @@ export type WorkerAnswer =
       readonly message: string;
     };
 
-const { netns, seed }: WorkerSettings = workerData;
+const { netns, seed, state }: WorkerSettings = workerData;
 let isInside = netns === undefined;
+const saver = state === undefined ? undefined : new StateSaver(state);
 const inputs = {
   table: new ConntrackTable(),
   tally: new Tally({ seed }),
@@ -50,9 +66,26 @@ const inputs = {
 };
 
 parentPort?.on('message', (question: WorkerQuestion) => {
-  const answer = question.kind === 'take' ? take() : divide(question.takeovers);
-  parentPort?.postMessage(answer, buffersOf(answer));
+  const answer = answerTo(question);
+  if (answer !== undefined) parentPort?.postMessage(answer, buffersOf(answer));
 });
+
+function answerTo(question: WorkerQuestion): WorkerAnswer | undefined {
+  const { tally } = inputs;
+  switch (question.kind) {
+    case 'take':
+      return take();
+    case 'divide':
+      return { kind: 'edges', edges: tally.divide(question.takeovers) };
+    case 'resume':
+      return { kind: 'edges', edges: tally.resume(question.columns, question.takeovers) };
+    case 'write':
+      saver?.write(question.name, question.bytes);
+      return undefined;
+    case 'save':
+      return { kind: 'save', result: saver?.finish(tally.columns()) ?? { kind: 'nothing' } };
+  }
+}
 
 function take(): WorkerAnswer {
   try {
@@ -68,10 +101,6 @@ function take(): WorkerAnswer {
   }
 }
 
-function divide(takeovers: readonly AddressTakeover[]): WorkerAnswer {
-  return { kind: 'division', edges: inputs.tally.divide(takeovers) };
-}
-
 /** getifaddrs() asks the calling thread's network namespace. */
 function localAddresses(): readonly string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
@@ -79,7 +108,7 @@ function localAddresses(): readonly string[] {
 }
 
 function buffersOf(answer: WorkerAnswer): ArrayBuffer[] {
-  if (answer.kind === 'failure') return [];
+  if (answer.kind === 'failure' || answer.kind === 'save') return [];
   const { edges } = answer.kind === 'snapshot' ? answer.snapshot : answer;
   return Object.values(edges).map(({ buffer }) => buffer);
 }

@@ -1,4 +1,3 @@
-import type { StateBlock } from './state-file.ts';
 import { StateWriter } from './state-file.ts';
 import { StateFolder } from './state-folder.ts';
 
@@ -10,11 +9,18 @@ export interface SaveSettings {
 }
 
 export type SaveResult =
+  /** There was nothing to save; what was there stays. */
+  | { readonly kind: 'nothing' }
   | { readonly kind: 'saved'; readonly bytes: number; readonly stamp: string | undefined }
   /** Somebody else has put a file there. */
   | { readonly kind: 'shared' }
   /** There is no state any more. */
   | { readonly kind: 'failed'; readonly message: string };
+
+interface SavedBlock {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * Writes one state after the other, each in pieces. What cannot be written is no state: the old one
@@ -44,15 +50,17 @@ export class StateSaver {
     }
   }
 
-  finish(blocks: Iterable<StateBlock>): SaveResult {
-    for (const { name, bytes } of blocks) this.write(name, bytes);
+  /** With the last blocks; without any, what was written is thrown away. */
+  finish(blocks: readonly SavedBlock[] | undefined): SaveResult {
+    for (const { name, bytes } of blocks ?? []) this.write(name, bytes);
     using writer = this.#writer;
     const error = this.#error;
     this.#writer = undefined;
     this.#error = undefined;
+    if (blocks === undefined) return { kind: 'nothing' };
     try {
       if (error !== undefined) throw error;
-      if (writer === undefined) throw new Error('nothing was written');
+      if (writer === undefined) throw new Error('Cannot save a state of nothing');
       if (this.#isShared()) return { kind: 'shared' };
       writer.commit();
       this.#stamp = this.#folder.stamp();

@@ -161,9 +161,12 @@ export class Ledger<Labels extends object> {
     return { takenAtMs, series, gauges, ended: this.#accounts.ended };
   }
 
-  /**
-   * As of the last commit, to be read before the next begin(). Undefined while there is none.
-   */
+  /** All that live, as of the last commit. */
+  series(): readonly Series<Labels>[] {
+    return this.#accounts.series();
+  }
+
+  /** As of the last commit, to be read before the next begin(). Undefined while there is none. */
   save(): SavedLedger<Labels> | undefined {
     if (this.#step !== 'committed' || this.#last === undefined) return undefined;
     return {

@@ -79,3 +79,8 @@ export class ConnectionPoint implements DataPoint<number> {
     return own === NONE ? attributes : { ...attributes, ...own };
   }
 }
+
+export function toHrTime(epochMs: number): HrTime {
+  const seconds = Math.trunc(epochMs / 1000);
+  return [seconds, Math.trunc((epochMs - seconds * 1000) * 1e6)];
+}

@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import type { Publication, Series } from '../connections/series.ts';
 import { PointLists } from './connection-metrics.ts';
-import { ConnectionPoint, PointSeries } from './connection-point.ts';
+import { ConnectionPoint, PointSeries, toHrTime } from './connection-point.ts';
 import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
 
 /** Series between two pauses of {@link ConnectionProducer.prepare}. */
@@ -80,8 +80,8 @@ export class ConnectionProducer implements MetricProducer {
   *prepare(publication: Publication<Attributes>): Generator<void, void> {
     let prepared = 0;
     for (const series of publication.series) {
-      if (series.publishedAtMs < publication.takenAtMs) continue;
-      makePoints(this.#pointsOf(series), series);
+      if (series.publishedAtMs < publication.takenAtMs && this.#points.has(series)) continue;
+      this.pointsOf(series);
       if (++prepared % SLICE_SERIES === 0) yield;
     }
   }
@@ -100,7 +100,7 @@ export class ConnectionProducer implements MetricProducer {
       for (const point of points) lists.add(point);
     }
     for (const { series, measure, value } of publication.gauges) {
-      const point = new ConnectionPoint(this.#pointsOf(series).series, measure);
+      const point = new ConnectionPoint(this.pointsOf(series).series, measure);
       update(point, value, takenAt);
       lists.add(point);
     }
@@ -120,6 +120,21 @@ export class ConnectionProducer implements MetricProducer {
     ].filter(({ dataPoints }) => dataPoints.length > 0);
   }
 
+  /** They show nothing before they are published. */
+  pointsOf(series: Series<Attributes>): SeriesPoints {
+    let made = this.#points.get(series);
+    if (made === undefined) {
+      const { labels, startTimeMs, publishedAtMs } = series;
+      made = {
+        series: new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs),
+        points: [],
+      };
+      this.#points.set(series, made);
+    }
+    makePoints(made, series);
+    return made;
+  }
+
   async collect(): Promise<CollectionResult> {
     const scopeMetrics =
       this.#metrics.length > 0 ? [{ scope: this.#scope, metrics: this.#metrics }] : [];
@@ -127,20 +142,8 @@ export class ConnectionProducer implements MetricProducer {
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
 
-  #pointsOf(series: Series<Attributes>): SeriesPoints {
-    let points = this.#points.get(series);
-    if (points === undefined) {
-      const { labels, startTimeMs, publishedAtMs } = series;
-      const shared = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
-      points = { series: shared, points: [] };
-      this.#points.set(series, points);
-    }
-    return points;
-  }
-
   #updated(series: Series<Attributes>, takenAt: HrTime): SeriesPoints {
-    const made = this.#pointsOf(series);
-    makePoints(made, series);
+    const made = this.pointsOf(series);
     const { points } = made;
     const { values } = series;
     for (let at = 0; at < points.length; at++) update(points[at]!, values[at]!, takenAt);
@@ -186,9 +189,4 @@ function sum(
     isMonotonic,
     dataPoints,
   };
-}
-
-function toHrTime(epochMs: number): HrTime {
-  const seconds = Math.trunc(epochMs / 1000);
-  return [seconds, Math.trunc((epochMs - seconds * 1000) * 1e6)];
 }

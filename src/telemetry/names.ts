@@ -155,6 +155,16 @@ export const METRIC = {
     unit: '{edge}',
     description: 'Edges that are folded into overflow series now',
   },
+  agentStateSaves: {
+    name: 'khan_agent_state_saves',
+    unit: '{save}',
+    description: 'States that the agent has written for its next start, by result',
+  },
+  agentStateSize: {
+    name: 'khan_agent_state_size',
+    unit: 'By',
+    description: 'Size of the state that the agent has written last',
+  },
   agentPushRequests: {
     name: 'khan_agent_push_requests',
     unit: '{request}',

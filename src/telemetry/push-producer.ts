@@ -9,6 +9,7 @@ import { CarriedCounts } from './carried-counts.ts';
 import { PointLists, SIGNAL_OF } from './connection-metrics.ts';
 import { ConnectionPoint } from './connection-point.ts';
 import type { ConnectionProducer, SeriesPoints } from './connection-producer.ts';
+import { restoredEnd, savedEnd, type SavedEnd } from './saved-points.ts';
 
 /** Series that have ended, and wait for the next push or while pushes fail. */
 export interface WaitingLimits {
@@ -82,6 +83,16 @@ export class PushProducer implements MetricProducer {
     diag.warn(
       `Cannot keep what ${LOST_SERIES} ended series have counted: too many wait for a push`,
     );
+  }
+
+  /** Those that wait. */
+  *save(): Generator<SavedEnd> {
+    for (const points of this.#waiting) if (isSomeWaiting(points)) yield savedEnd(points);
+  }
+
+  /** Before the first series ends. */
+  restore(saved: Iterable<SavedEnd>): void {
+    for (const one of saved) this.add(restoredEnd(one));
   }
 
   async collect(): Promise<CollectionResult> {

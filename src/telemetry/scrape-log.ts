@@ -9,6 +9,10 @@ interface Client {
   readonly seenAtMs: number;
 }
 
+export interface SavedClient extends Client {
+  readonly address: string;
+}
+
 /**
  * Who has seen what: decides how long the Prometheus page shows a new counter series as 0.
  *
@@ -22,11 +26,16 @@ interface Client {
  * What a client has seen is told by the time of the snapshot that was on its page, not by the time
  * of its scrape: a series becomes visible a while after its snapshot was taken, and a scrape in
  * between has not seen it. Clients behind one address (a proxy) count as one.
+ *
+ * Where a state is kept, only that counts as seen which the state knows: after a crash a page must not
+ * hold what the page before it has shown.
  */
 export class ScrapeLog {
   readonly #pollIntervalMs: number;
   /** By remote address, the latest last. */
   readonly #clients = new Map<string, Client>();
+  /** As the state has them; undefined where none is kept. */
+  #saved: ReadonlyMap<string, Client> | undefined;
 
   constructor({ pollIntervalMs }: { readonly pollIntervalMs: number }) {
     this.#pollIntervalMs = pollIntervalMs;
@@ -40,7 +49,23 @@ export class ScrapeLog {
     const releasedMs = nowMs - this.#pollIntervalMs;
     const client = this.#clients.get(address);
     if (client === undefined || nowMs - client.scrapedAtMs > AWAY_MS_MAX) return releasedMs;
-    return Math.min(releasedMs, client.seenAtMs);
+    const savedAtMs = this.#saved?.get(address)?.seenAtMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(releasedMs, client.seenAtMs, savedAtMs);
+  }
+
+  save(): readonly SavedClient[] {
+    return Array.from(this.#clients, ([address, client]) => ({ address, ...client }));
+  }
+
+  /** A state has these clients. */
+  saved(clients: readonly SavedClient[]): void {
+    this.#saved = new Map(clients.map(({ address, ...client }) => [address, client]));
+  }
+
+  /** Goes on from the clients of a state. */
+  restore(clients: readonly SavedClient[]): void {
+    this.saved(clients);
+    for (const { address, ...client } of clients) this.#clients.set(address, client);
   }
 
   /** Notes that `address` has got a page with the publication taken at `seenAtMs`. */

@@ -1,0 +1,32 @@
+import type { Meter } from '@opentelemetry/api';
+import { instrument } from './instrument.ts';
+import { ATTRIBUTE, METRIC } from './names.ts';
+
+/** How the agent's state is kept; without `--state-dir` there is none of it. */
+export class StateMetrics {
+  readonly #saves;
+  #bytes: number | undefined;
+
+  constructor(meter: Meter) {
+    this.#saves = meter.createCounter(...instrument(METRIC.agentStateSaves));
+    // From the first scrape on, so that the first failure is an increase.
+    this.#saves.add(0, { [ATTRIBUTE.result]: 'success' });
+    this.#saves.add(0, { [ATTRIBUTE.result]: 'failure' });
+    meter
+      .createObservableUpDownCounter(...instrument(METRIC.agentStateSize))
+      .addCallback((result) => {
+        if (this.#bytes !== undefined) result.observe(this.#bytes);
+      });
+  }
+
+  saved(bytes: number): void {
+    this.#saves.add(1, { [ATTRIBUTE.result]: 'success' });
+    this.#bytes = bytes;
+  }
+
+  /** There is no state any more. */
+  failed(): void {
+    this.#saves.add(1, { [ATTRIBUTE.result]: 'failure' });
+    this.#bytes = 0;
+  }
+}
