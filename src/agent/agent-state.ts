@@ -77,8 +77,9 @@ export class AgentState {
     } catch (cause) {
       // Half of it may be restored. The next start finds nothing to stumble over.
       const aside = this.#folder.setAside(this.#options.now());
+      this.#options.log.error({ err: cause }, 'Cannot go on from the state');
       throw new Failure(
-        `Cannot go on from the state, which is now ${aside}: ${messageOf(cause)}. The next start is anew.`,
+        `Cannot go on from the state: it was set aside as ${aside}, and the next start is anew.`,
         { exitCode: EXIT_FAILURE, cause },
       );
     }
@@ -147,8 +148,8 @@ export class AgentState {
       if (!(error instanceof UnusableState)) throw error;
       const aside = this.#folder.setAside(now());
       log.warn(
-        { path, aside, err: error },
-        'Cannot use the state, counters begin anew; it was set aside',
+        { aside, err: error },
+        `Cannot use the state, counters begin anew and it was set aside: ${error.message}`,
       );
     }
     return undefined;
@@ -210,8 +211,4 @@ function restorePush(
     const one = series[at];
     if (one !== undefined) restoreDelivery(producer.pointsOf(one), counters);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

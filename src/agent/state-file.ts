@@ -39,7 +39,9 @@ export class UnusableState extends Error {
 }
 
 /** The blocks of a whole file, as views of it. Throws an UnusableState. */
-export function parseState(file: Uint8Array<ArrayBuffer>): readonly StateBlock[] {
+export function parseState(bytes: Uint8Array<ArrayBuffer>): readonly StateBlock[] {
+  // No Buffer, whose slice() is no copy.
+  const file = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   const blocks: StateBlock[] = [];
   const head = lineAt(file, 0);
   checkVersion(head);

@@ -54,7 +54,10 @@ export class ScrapeLog {
   }
 
   save(): readonly SavedClient[] {
-    return Array.from(this.#clients, ([address, client]) => ({ address, ...client }));
+    // Who came before the first publication has seen nothing: -Infinity, which JSON does not know.
+    return Array.from(this.#clients, ([address, { scrapedAtMs, seenAtMs }]) => {
+      return { address, scrapedAtMs, seenAtMs: Math.max(0, seenAtMs) };
+    });
   }
 
   /** A state has these clients. */
@@ -68,10 +71,17 @@ export class ScrapeLog {
     for (const { address, ...client } of clients) this.#clients.set(address, client);
   }
 
-  /** Notes that `address` has got a page with the publication taken at `seenAtMs`. */
+  /**
+   * Notes that `address` has got a page with the publication taken at `seenAtMs`; -Infinity while there is
+   * none, which does not undo what the client saw before a restart.
+   */
   note(address: string, { nowMs, seenAtMs }: { nowMs: number; seenAtMs: number }): void {
+    const before = this.#clients.get(address)?.seenAtMs ?? seenAtMs;
     this.#clients.delete(address);
-    this.#clients.set(address, { scrapedAtMs: nowMs, seenAtMs });
+    this.#clients.set(address, {
+      scrapedAtMs: nowMs,
+      seenAtMs: Number.isFinite(seenAtMs) ? seenAtMs : before,
+    });
     const [oldest] = this.#clients.keys();
     if (this.#clients.size > CLIENTS_MAX && oldest !== undefined) this.#clients.delete(oldest);
   }
