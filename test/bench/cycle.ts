@@ -9,11 +9,14 @@ import { createLog } from '../../src/runtime/log.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { longestBlockMs } from './loop-block.ts';
+import { temporaryFolder } from './program.ts';
 
 export interface Size {
   readonly entries: number;
   readonly edges: number;
   readonly rounds: number;
+  /** Is kept. */
+  readonly state: boolean;
 }
 
 /** One line of the result; `ms`, `user_ms` and `sys_ms` are medians over the rounds. */
@@ -21,6 +24,7 @@ export interface CycleResult {
   readonly scenario: string;
   readonly entries: number;
   readonly edges: number;
+  readonly state: boolean;
   readonly ms: number;
   /** A bare discard of the same dump, in a thread of its own. */
   readonly baseline_ms: number;
@@ -51,7 +55,9 @@ const WARM_UP_ROUNDS = 6;
 const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
 
 /** The whole cycle, dump to published series, as the agent runs it, beside the floor. */
-export async function benchCycle({ entries, edges, rounds }: Size): Promise<CycleResult[]> {
+export async function benchCycle(size: Size): Promise<CycleResult[]> {
+  const { entries, edges, rounds, state } = size;
+  await using resources = new AsyncDisposableStack();
   await using namespace = await NetworkNamespace.create('bench');
   await runCommand(
     [process.execPath, FILL_TABLE]
@@ -61,7 +67,13 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
   await using discard = new DiscardWorker(namespace.path);
   await using agent = await createAgent(
     {
-      settings: readSettings(agentSettings, ['--netns', namespace.path, '--exclude', 'none'], {}),
+      settings: readSettings(
+        agentSettings,
+        ['--netns', namespace.path, '--exclude', 'none'].concat(
+          state ? ['--state-dir', await temporaryFolder(resources)] : [],
+        ),
+        {},
+      ),
       version: '0.0.0',
       log: createLog({ name: 'bench', level: 'warn' }),
     },
@@ -97,6 +109,7 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
       scenario: 'cycle',
       entries,
       edges,
+      state,
       ms: rounded(medianOf(({ ms }) => ms)),
       baseline_ms: rounded(medianOf(({ baselineMs }) => baselineMs)),
       ratio: rounded(medianOf(({ ratio }) => ratio)),
