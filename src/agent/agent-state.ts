@@ -136,6 +136,16 @@ export class AgentState {
     }
   }
 
+  /** After the last push, of which only deltas have to know what it has delivered. Does not reject. */
+  async saveLast(): Promise<void> {
+    if (this.#parts?.push?.isDelta !== true) return;
+    try {
+      await this.save();
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'Cannot save what the last push has delivered');
+    }
+  }
+
   #load(): LoadedState | undefined {
     const { log, terms, now } = this.#options;
     const path = this.#folder.filePath;

@@ -104,6 +104,7 @@ export async function createAgent(
     instanceId: state?.instanceId,
     log,
   });
+  if (state !== undefined) setup.defer(() => state.saveLast());
   setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const { meter, push } = telemetry;
   const names = namesFrom(settings, { resources: setup, meter, log });
