@@ -204,7 +204,7 @@ async function goOn(loaded: LoadedState, parts: StateParts): Promise<void> {
     owners.map(({ address, identity }) => [address, identity]),
     head.takenAtMs,
   );
-  parts.scrapes.restore(clients);
+  parts.scrapes.restore(clients, head.takenAtMs);
   if (parts.push !== undefined) restorePush(step.value, loaded, parts);
 }
 

@@ -36,6 +36,8 @@ export class ScrapeLog {
   readonly #clients = new Map<string, Client>();
   /** As the state has them; undefined where none is kept. */
   #saved: ReadonlyMap<string, Client> | undefined;
+  /** takenAtMs of the state that this log went on from. */
+  #restoredMs = Number.NEGATIVE_INFINITY;
 
   constructor({ pollIntervalMs }: { readonly pollIntervalMs: number }) {
     this.#pollIntervalMs = pollIntervalMs;
@@ -65,18 +67,21 @@ export class ScrapeLog {
     this.#saved = new Map(clients.map(({ address, ...client }) => [address, client]));
   }
 
-  /** Goes on from the clients of a state. */
-  restore(clients: readonly SavedClient[]): void {
+  /** Goes on from the clients of a state, and of the snapshot taken at `takenAtMs`. */
+  restore(clients: readonly SavedClient[], takenAtMs: number): void {
     this.saved(clients);
+    this.#restoredMs = takenAtMs;
     for (const { address, ...client } of clients) this.#clients.set(address, client);
   }
 
   /**
    * Notes that `address` has got a page with the publication taken at `seenAtMs`; -Infinity while there is
-   * none, which does not undo what the client saw before a restart.
+   * none, which does not undo what the client may have seen before a restart.
    */
   note(address: string, { nowMs, seenAtMs }: { nowMs: number; seenAtMs: number }): void {
-    const before = this.#clients.get(address)?.seenAtMs ?? seenAtMs;
+    const before =
+      this.#clients.get(address)?.seenAtMs ??
+      Math.min(nowMs - this.#pollIntervalMs, this.#restoredMs);
     this.#clients.delete(address);
     this.#clients.set(address, {
       scrapedAtMs: nowMs,
