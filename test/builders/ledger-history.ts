@@ -2,10 +2,10 @@ import * as fc from 'fast-check';
 import type { Edge } from '../../src/connections/edge.ts';
 import { parseExclude } from '../../src/connections/exclude.ts';
 import { Ledger } from '../../src/connections/ledger.ts';
-import type { SavedLedger } from '../../src/connections/saved-ledger.ts';
 import type { Series } from '../../src/connections/series.ts';
 import { ATTRIBUTE } from '../../src/telemetry/names.ts';
 import type { Identity } from '../../src/inventory/identity.ts';
+import { throughJson } from './saved.ts';
 import { SimulatedTable, type Route, type Row } from './simulated-table.ts';
 
 const NODE = 'node-a';
@@ -119,12 +119,6 @@ interface Playing {
   /** Behind steps that say so, another ledger goes on from what the last one has saved. */
   readonly resumes?: boolean;
   readonly describe?: (edge: Edge) => object;
-}
-
-function throughJson(saved: SavedLedger<object>): SavedLedger<object> {
-  const { owners, formerOwners, series } = saved;
-  const lists = { owners: [...owners], formerOwners: [...formerOwners], series: [...series] };
-  return JSON.parse(JSON.stringify({ ...saved, ...lists }));
 }
 
 /** Plays the steps of a history, each with a snapshot at its end. */

@@ -116,3 +116,29 @@ t.test('those that are delivered are forgotten before any other', async (t) => {
   t.strictSame(await pointsOf(push, 'khan_connection'), [[45_000, 1000, 1]]);
   t.equal(push.lostSeries, 0);
 });
+
+t.test('what waits for a push waits for that of the next process too', async (t) => {
+  const { connections, push } = createProducers();
+  const [some, none] = [seriesOf(80, 1_000_000, 3), seriesOf(90, 1_000_000, 5)];
+  connections.publish(publicationOf(1_030_000, some, none), TABLE);
+  const [point] = connections.pointsOf(some).points;
+  point!.pushedValue = 2;
+  point!.pushedUntil = [1030, 0];
+  for (const { points } of [connections.pointsOf(none)]) {
+    for (const one of points) one.pushedValue = one.value;
+  }
+  connections.publish({ ...publicationOf(1_060_000), ended: [some, none] }, TABLE);
+  const saved = JSON.parse(JSON.stringify([...push.save()]));
+  t.equal(saved.length, 1, 'nothing of what was delivered');
+
+  const next = createProducers();
+  next.push.restore(saved);
+  next.connections.publish(publicationOf(1_090_000, seriesOf(70, 1_060_000, 1)), TABLE);
+  t.strictSame(await pointsOf(next.push, 'khan_connection'), [
+    [80, 1000, 3],
+    [70, 1060, 1],
+  ]);
+  const [waiting] = next.push.save();
+  t.strictSame(waiting, saved[0], 'with what was delivered of it, and until when');
+  t.match(waiting, { counters: { opened: 3 }, delivered: { opened: [2, 1_030_000] } });
+});
