@@ -11,7 +11,7 @@ import type { SavedDelivery, SavedEnd } from '../telemetry/saved-points.ts';
 import type { SavedClient } from '../telemetry/scrape-log.ts';
 import { UnusableState, type StateBlock } from './state-file.ts';
 import { recordsOf, type RecordKind } from './state-records.ts';
-import { misfitOf, termsSchema, type StateTerms } from './state-terms.ts';
+import { misfitOf, type StateTerms } from './state-terms.ts';
 
 export interface StateHead extends StateTerms {
   /** Version of khan, for whoever reads the file. */
@@ -58,13 +58,23 @@ const HEAD: RecordKind<StateHead> = {
   schema: {
     type: 'object',
     required: [
-      ...termsSchema.required,
-      ...['khan', 'instance', 'takenAtMs', 'localAddresses', 'lastTakeover'],
+      'khan',
+      'instance',
+      'node',
+      'networkNamespace',
+      'boot',
+      'settings',
+      'takenAtMs',
+      'localAddresses',
+      'lastTakeover',
     ],
     properties: {
-      ...termsSchema.properties,
       khan: text,
       instance: text,
+      node: text,
+      networkNamespace: text,
+      boot: text,
+      settings: { type: 'object', additionalProperties: text },
       takenAtMs: count,
       localAddresses: { type: 'array', items: text },
       lastTakeover: count,
@@ -139,15 +149,10 @@ const ENDED: RecordKind<SavedEnd> = {
   },
 };
 
-const RECORD_KINDS: readonly RecordKind<object>[] = [
-  HEAD,
-  OWNERS,
-  FORMER_OWNERS,
-  SERIES,
-  CLIENTS,
-  DELIVERED,
-  ENDED,
-];
+/** All other blocks are the tally's. */
+const RECORD_NAMES = new Set(
+  [HEAD, OWNERS, FORMER_OWNERS, SERIES, CLIENTS, DELIVERED, ENDED].map(({ name }) => name),
+);
 
 /** What a schema of khan cannot say. */
 function checkLabels(all: Iterable<{ readonly labels: Attributes }>): void {
@@ -171,7 +176,6 @@ export function readState(
   const ended = recordsOf(blocks, ENDED);
   checkLabels(series);
   checkLabels(ended);
-  const isRecords = (name: string) => RECORD_KINDS.some((kind) => kind.name === name);
   return {
     kind: 'state',
     head,
@@ -185,7 +189,7 @@ export function readState(
     delivered: recordsOf(blocks, DELIVERED),
     ended,
     columns: blocks
-      .filter(({ name }) => !isRecords(name))
+      .filter(({ name }) => !RECORD_NAMES.has(name))
       .map(({ name, bytes }) => ({ name, bytes: bytes.slice() })),
   };
 }

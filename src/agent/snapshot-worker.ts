@@ -66,25 +66,25 @@ const inputs = {
 };
 
 parentPort?.on('message', (question: WorkerQuestion) => {
+  if (question.kind === 'write') {
+    saver?.write(question.name, question.bytes);
+    return;
+  }
   const answer = answerTo(question);
-  if (answer !== undefined) parentPort?.postMessage(answer, buffersOf(answer));
+  parentPort?.postMessage(answer, buffersOf(answer));
 });
 
-function answerTo(question: WorkerQuestion): WorkerAnswer | undefined {
+function answerTo(question: Exclude<WorkerQuestion, { kind: 'write' }>): WorkerAnswer {
   const { tally } = inputs;
-  switch (question.kind) {
-    case 'take':
-      return take();
-    case 'divide':
-      return { kind: 'edges', edges: tally.divide(question.takeovers) };
-    case 'resume':
-      return { kind: 'edges', edges: tally.resume(question.columns, question.takeovers) };
-    case 'write':
-      saver?.write(question.name, question.bytes);
-      return undefined;
-    case 'save':
-      return { kind: 'save', result: saver?.finish(tally.columns()) ?? { kind: 'nothing' } };
+  if (question.kind === 'take') return take();
+  if (question.kind === 'save') {
+    return { kind: 'save', result: saver?.finish(tally.columns()) ?? { kind: 'nothing' } };
   }
+  const edges =
+    question.kind === 'divide'
+      ? tally.divide(question.takeovers)
+      : tally.resume(question.columns, question.takeovers);
+  return { kind: 'edges', edges };
 }
 
 function take(): WorkerAnswer {

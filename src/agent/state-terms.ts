@@ -1,5 +1,4 @@
 import { readFileSync, statSync } from 'node:fs';
-import type { Schema } from '../inventory/schema.ts';
 import type { AgentSettings } from './config.ts';
 
 const OWN_NAMESPACE = '/proc/self/ns/net';
@@ -25,17 +24,6 @@ export interface StateTerms {
   /** As JSON, by their names. */
   readonly settings: Readonly<Record<string, string>>;
 }
-
-export const termsSchema = {
-  type: 'object',
-  required: ['node', 'networkNamespace', 'boot', 'settings'],
-  properties: {
-    node: { type: 'string' },
-    networkNamespace: { type: 'string' },
-    boot: { type: 'string' },
-    settings: { type: 'object', additionalProperties: { type: 'string' } },
-  },
-} as const satisfies Schema;
 
 export function currentTerms(settings: AgentSettings): StateTerms {
   const namespace = statSync(settings.netns ?? OWN_NAMESPACE, { throwIfNoEntry: false });

@@ -7,18 +7,15 @@ import type { AddressTakeover } from './snapshot.ts';
  * What a ledger says of itself, so that another one can go on from there: plain data. What it has
  * counted in edges that are left, and all gauges, are not in it: the tally's rows tell them again.
  */
-export interface SavedLedger<Labels> extends SavedLedgerHead {
-  readonly owners: Iterable<SavedOwner>;
-  readonly formerOwners: Iterable<SavedFormerOwner>;
-  readonly series: Iterable<SavedSeries<Labels>>;
-}
-
-export interface SavedLedgerHead {
+export interface SavedLedger<Labels> {
   /** Of the last snapshot that was committed. */
   readonly takenAtMs: number;
   readonly localAddresses: readonly string[];
   /** Those up to this one have been used. */
   readonly lastTakeover: number;
+  readonly owners: Iterable<SavedOwner>;
+  readonly formerOwners: Iterable<SavedFormerOwner>;
+  readonly series: Iterable<SavedSeries<Labels>>;
 }
 
 /** Of an address of an edge. */

@@ -160,8 +160,8 @@ export const METRIC = {
     unit: '{save}',
     description: 'States that the agent has written for its next start, by result',
   },
-  agentStateSize: {
-    name: 'khan_agent_state_size',
+  agentStateBytes: {
+    name: 'khan_agent_state_bytes',
     unit: 'By',
     description: 'Size of the state that the agent has written last',
   },

@@ -13,7 +13,7 @@ export class StateMetrics {
     this.#saves.add(0, { [ATTRIBUTE.result]: 'success' });
     this.#saves.add(0, { [ATTRIBUTE.result]: 'failure' });
     meter
-      .createObservableUpDownCounter(...instrument(METRIC.agentStateSize))
+      .createObservableUpDownCounter(...instrument(METRIC.agentStateBytes))
       .addCallback((result) => {
         if (this.#bytes !== undefined) result.observe(this.#bytes);
       });

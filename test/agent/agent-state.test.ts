@@ -161,10 +161,10 @@ t.test('a directory that goes away is logged once, and the agent goes on', { ski
   };
   t.ok(await until(async () => (await saves('success')) > 0));
   t.equal(await saves('failure'), 0);
-  t.match(await pageOf(url), /^khan_agent_state_size_bytes [1-9]/m);
+  t.match(await pageOf(url), /^khan_agent_state_bytes [1-9]/m);
   rmSync(folder, { recursive: true });
   t.ok(await until(async () => (await saves('failure')) > 2));
-  t.match(await pageOf(url), /^khan_agent_state_size_bytes 0$/m);
+  t.match(await pageOf(url), /^khan_agent_state_bytes 0$/m);
   mkdirSync(folder);
   await agent.logged('The state is kept again');
   t.ok(existsSync(join(folder, 'agent.state')));

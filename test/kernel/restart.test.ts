@@ -76,10 +76,8 @@ t.test(
   { skip },
   async (t) => {
     const namespace = await TrackedNamespace.create(t, [CLIENT, SERVER]);
-    execFileSync('nsenter', [
-      `--net=${namespace.path}`,
-      ...['sysctl', '-qw', `net.netfilter.nf_conntrack_tcp_timeout_close=${CLOSE_TIMEOUT_S}`],
-    ]);
+    const timeout = `net.netfilter.nf_conntrack_tcp_timeout_close=${CLOSE_TIMEOUT_S}`;
+    execFileSync('nsenter', [`--net=${namespace.path}`, 'sysctl', '-qw', timeout]);
     const route = { source: CLIENT, destination: SERVER };
     await namespace.open({ ...route, port: 7000, count: 5 });
     const port = await freePort(0);
