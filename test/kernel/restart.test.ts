@@ -10,6 +10,7 @@ import { rewriteHead } from '../builders/state.ts';
 import { Increase } from '../fakes/increase.ts';
 import { KhanProcess } from '../fakes/khan-process.ts';
 import { TrackedNamespace } from '../fakes/tracked-namespace.ts';
+import { noPrometheus, startPrometheus } from './prometheus-server.ts';
 import { skip } from './skip.ts';
 
 const CLIENT = '10.0.0.1';
@@ -17,6 +18,9 @@ const SERVER = '10.0.0.2';
 const KILLS = 8;
 const PATIENCE_MS = 60_000;
 const PAUSE_MS = 50;
+const JOB = 'khan';
+const INCREASE = `sum(increase(khan_connection_total{job="${JOB}"}[10m]))`;
+const RESETS = `sum(resets(khan_connection_total{job="${JOB}"}[10m]))`;
 /** Longer than an agent is away, so that no connection comes and goes unseen. */
 const CLOSE_TIMEOUT_S = 10;
 
@@ -73,7 +77,7 @@ function agentOf(t: Test, settings: Readonly<Record<string, string>>): KhanProce
 
 t.test(
   'however often it is killed, nothing is lost and nothing counted twice',
-  { skip },
+  { skip: skip || noPrometheus },
   async (t) => {
     const namespace = await TrackedNamespace.create(t, [CLIENT, SERVER]);
     const timeout = `net.netfilter.nf_conntrack_tcp_timeout_close=${CLOSE_TIMEOUT_S}`;
@@ -85,9 +89,13 @@ t.test(
     const settings = {
       netns: namespace.path,
       'state-dir': join(t.testdir(), 'state'),
-      listen: `127.0.0.1:${port}`,
+      // A page knows its scrapers by their address: this process by IPv4, Prometheus by IPv6.
+      listen: `[::]:${port}`,
     };
     let agent = agentOf(t, settings);
+    const prometheus = await startPrometheus(t, new Map([[JOB, `[::1]:${port}`]]));
+    const isUp = async () => (await prometheus.value(`up{job="${JOB}"}`)) === 1;
+    t.ok(await until(isUp), 'Prometheus scrapes it');
     const increase = new Increase('khan_connection_total');
     const closings = new Increase('khan_connection_closed_total');
     const opens = { count: 0 };
@@ -145,6 +153,10 @@ t.test(
     t.ok(await scraped(() => increase.sum >= count), `${count} have been opened`);
     t.equal(increase.sum, count, 'increase() says so');
     t.equal(increase.resets, 0, 'no counter fell');
+    const inPrometheus = async () => prometheus.atLastScrape(JOB, INCREASE);
+    t.ok(await until(async () => ((await inPrometheus()) ?? 0) >= count));
+    t.equal(await inPrometheus(), count, 'and so does the one of Prometheus');
+    t.equal(await prometheus.atLastScrape(JOB, RESETS), 0);
     t.equal(totalsOf((await pageOf(url)) ?? '').opened, count, 'and the page of the last agent');
 
     for (let to = 8000; to < 8007; to++) await namespace.reset(to);
