@@ -31,8 +31,14 @@ export function currentTerms(settings: AgentSettings): StateTerms {
     node: settings['node-name'],
     networkNamespace: `${namespace?.dev}:${namespace?.ino}`,
     boot: readFileSync(BOOT_ID, 'latin1').trim(),
-    settings: Object.fromEntries(DECISIVE.map((name) => [name, JSON.stringify(settings[name])])),
+    settings: Object.fromEntries(DECISIVE.map((name) => [name, decisiveText(name, settings)])),
   };
+}
+
+function decisiveText(name: (typeof DECISIVE)[number], settings: AgentSettings): string {
+  // All other signals are counted afresh in each snapshot.
+  if (name === 'signals') return JSON.stringify(settings.signals.includes('traffic'));
+  return JSON.stringify(settings[name]);
 }
 
 /**

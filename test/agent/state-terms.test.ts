@@ -19,7 +19,10 @@ t.test('a state fits where nothing has changed', async (t) => {
 });
 
 t.test('what decides no series may change', async (t) => {
-  const others = ['--poll-interval', '5s', '--series-ttl', '1m', '--series-max', '5'];
+  const others = ['--poll-interval', '5s', '--series-ttl', '1m', '--series-max', '5'].concat([
+    '--signals',
+    'idle,traffic',
+  ]);
   t.equal(misfitOf(saved, { ...terms(...others), nowMs: NOW_MS }), undefined);
 });
 
