@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { createAgent } from '../../src/agent/agent.ts';
@@ -24,7 +26,8 @@ export interface CycleResult {
   readonly scenario: string;
   readonly entries: number;
   readonly edges: number;
-  readonly state: boolean;
+  /** Size of the state that is kept; 0 where none is. */
+  readonly state_mb: number;
   readonly ms: number;
   /** A bare discard of the same dump, in a thread of its own. */
   readonly baseline_ms: number;
@@ -64,13 +67,14 @@ export async function benchCycle(size: Size): Promise<CycleResult[]> {
       .concat(['--netns', namespace.path])
       .concat(['--entries', String(entries), '--edges', String(edges)]),
   );
+  const folder = await temporaryFolder(resources);
   await using discard = new DiscardWorker(namespace.path);
   await using agent = await createAgent(
     {
       settings: readSettings(
         agentSettings,
         ['--netns', namespace.path, '--exclude', 'none'].concat(
-          state ? ['--state-dir', await temporaryFolder(resources)] : [],
+          state ? ['--state-dir', folder] : [],
         ),
         {},
       ),
@@ -98,6 +102,7 @@ export async function benchCycle(size: Size): Promise<CycleResult[]> {
     const { user, system } = process.cpuUsage(cpu);
     samples.push({ ms, baselineMs, ratio: ms / baselineMs, user, system, blockMs });
   }
+  const stateBytes = state ? (await stat(join(folder, 'agent.state'))).size : 0;
   const rssBytes = process.memoryUsage.rss();
   const scrapeBlocksMs: number[] = [];
   for (let round = 0; round < Math.min(rounds, 5); round++) {
@@ -109,7 +114,7 @@ export async function benchCycle(size: Size): Promise<CycleResult[]> {
       scenario: 'cycle',
       entries,
       edges,
-      state,
+      state_mb: rounded(stateBytes / 1e6),
       ms: rounded(medianOf(({ ms }) => ms)),
       baseline_ms: rounded(medianOf(({ baselineMs }) => baselineMs)),
       ratio: rounded(medianOf(({ ratio }) => ratio)),
