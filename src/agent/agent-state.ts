@@ -1,35 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as pause } from 'node:timers/promises';
-import type { Attributes, Meter } from '@opentelemetry/api';
-import type { Ledger } from '../connections/ledger.ts';
+import type { Attributes } from '@opentelemetry/api';
 import type { SavedLedger } from '../connections/saved-ledger.ts';
-import type { Series } from '../connections/series.ts';
+import type { Publication, Series } from '../connections/series.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
-import type { OtlpPush } from '../telemetry/otlp-reader.ts';
-import { restoreDelivery, savedDelivery } from '../telemetry/saved-points.ts';
-import type { ScrapeLog } from '../telemetry/scrape-log.ts';
+import { savedDelivery, savedEnding, type SavedEnd } from '../telemetry/saved-points.ts';
 import { StateMetrics } from '../telemetry/state-metrics.ts';
-import type { Names } from './names.ts';
-import type { SnapshotSource } from './snapshot-source.ts';
 import { readState, type LoadedState, type StateHead } from './loaded-state.ts';
+import { restoreState, type StateParts } from './restore-state.ts';
 import { UnusableState } from './state-file.ts';
 import { StateFolder } from './state-folder.ts';
 import { blocksOf } from './state-records.ts';
-import type { SaveSettings } from './state-saver.ts';
+import type { SaveResult, SaveSettings } from './state-saver.ts';
 import type { StateTerms } from './state-terms.ts';
-
-/** Everything that goes on over a restart. */
-export interface StateParts {
-  readonly snapshots: SnapshotSource;
-  readonly ledger: Ledger<Attributes>;
-  readonly names: Names;
-  readonly scrapes: ScrapeLog;
-  readonly producer: ConnectionProducer;
-  readonly push: Pick<OtlpPush, 'ended' | 'isDelta'> | undefined;
-  readonly meter: Meter;
-}
 
 export interface AgentStateOptions {
   /** Of `--state-dir`. */
@@ -73,7 +58,7 @@ export class AgentState {
     this.#loaded = undefined;
     if (loaded === undefined) return;
     try {
-      await goOn(loaded, parts);
+      await restoreState(loaded, parts);
     } catch (cause) {
       // Half of it may be restored. The next start finds nothing to stumble over.
       const aside = this.#folder.setAside(this.#options.now());
@@ -94,10 +79,27 @@ export class AgentState {
     );
   }
 
-  /** To be called between two snapshots, before what the ledger has committed last is published. */
-  async save(): Promise<void> {
+  /** To be called between what the ledger has committed and its publication. Rejects when that must not follow. */
+  async save({ ended, takenAtMs }: Publication<Attributes>): Promise<void> {
+    const result = await this.#write((producer) => endings(ended, takenAtMs, producer));
+    if (result.kind === 'nothing') throw new Error('Cannot save a snapshot: its worker died');
+  }
+
+  /** After the last push, of which only deltas have to know what it has delivered. Does not reject. */
+  async saveLast(): Promise<void> {
+    if (this.#parts?.push?.isDelta !== true) return;
+    try {
+      await this.#write(() => []);
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'Cannot save what the last push has delivered');
+    }
+  }
+
+  async #write(
+    endingsOf: (producer: ConnectionProducer) => Iterable<SavedEnd>,
+  ): Promise<SaveResult> {
     const saved = this.#parts?.ledger.save();
-    if (this.#parts === undefined || saved === undefined) return;
+    if (this.#parts === undefined || saved === undefined) return { kind: 'nothing' };
     const { snapshots, ledger, scrapes, producer, push, metrics } = this.#parts;
     const clients = scrapes.save();
     const write = async (name: string, records: Iterable<object>): Promise<void> => {
@@ -112,38 +114,15 @@ export class AgentState {
     await write('series', saved.series);
     await write('clients', clients);
     if (push?.isDelta === true) await write('delivered', deliveries(ledger.series(), producer));
-    if (push !== undefined) await write('ended', push.ended.save());
+    if (push !== undefined) {
+      await write('ended', push.ended.save());
+      await write('ended', endingsOf(producer));
+    }
     const result = await snapshots.save();
-    switch (result.kind) {
-      case 'saved':
-        if (this.#isFailing) this.#options.log.info('The state is kept again');
-        this.#isFailing = false;
-        scrapes.saved(clients);
-        metrics.saved(result.bytes);
-        break;
-      case 'failed':
-        this.#note(result.message);
-        metrics.failed();
-        break;
-      case 'shared':
-        throw new Failure(
-          `Cannot keep state in ${this.#options.path}: another agent writes there too. Each agent ` +
-            'needs a --state-dir of its own.',
-          { exitCode: EXIT_FAILURE },
-        );
-      case 'nothing':
-        break;
-    }
-  }
-
-  /** After the last push, of which only deltas have to know what it has delivered. Does not reject. */
-  async saveLast(): Promise<void> {
-    if (this.#parts?.push?.isDelta !== true) return;
-    try {
-      await this.save();
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'Cannot save what the last push has delivered');
-    }
+    this.#note(result);
+    if (result.kind === 'saved') scrapes.saved(clients);
+    metrics.record(result);
+    return result;
   }
 
   #load(): LoadedState | undefined {
@@ -171,14 +150,40 @@ export class AgentState {
     return { khan: version, instance, ...terms, takenAtMs, localAddresses, lastTakeover };
   }
 
-  #note(message: string): void {
-    if (!this.#isFailing) {
-      this.#options.log.error(
-        { path: this.#options.path },
-        `Cannot save the state, a restart begins anew as long as this lasts: ${message}`,
-      );
+  #note(result: SaveResult): void {
+    const { path, log } = this.#options;
+    switch (result.kind) {
+      case 'saved':
+        if (this.#isFailing) log.info('The state is kept again');
+        this.#isFailing = false;
+        break;
+      case 'failed':
+        if (!this.#isFailing) {
+          const what = 'Cannot save the state, a restart begins anew as long as this lasts';
+          log.error({ path }, `${what}: ${result.message}`);
+        }
+        this.#isFailing = true;
+        break;
+      case 'shared':
+        throw new Failure(
+          `Cannot keep state in ${path}: another agent writes there too. Each agent needs a ` +
+            '--state-dir of its own.',
+          { exitCode: EXIT_FAILURE },
+        );
+      case 'nothing':
+        break;
     }
-    this.#isFailing = true;
+  }
+}
+
+/** Series that end with the next publication: the push has not heard of it. */
+function* endings(
+  ended: Iterable<Series<Attributes>>,
+  takenAtMs: number,
+  producer: ConnectionProducer,
+): Generator<SavedEnd> {
+  for (const series of ended) {
+    yield savedEnding(series, { endTimeMs: takenAtMs, points: producer.pointsOf(series) });
   }
 }
 
@@ -188,37 +193,5 @@ function* deliveries(series: Iterable<Series<Attributes>>, producer: ConnectionP
     const counters = savedDelivery(producer.pointsOf(one));
     if (counters !== undefined) yield { at, counters };
     at++;
-  }
-}
-
-async function goOn(loaded: LoadedState, parts: StateParts): Promise<void> {
-  const { head, owners, formerOwners, columns, clients } = loaded;
-  const edges = await parts.snapshots.resume(columns, formerOwners);
-  const restoring = parts.ledger.restore(loaded, edges);
-  let step = restoring.next();
-  while (step.done !== true) {
-    await pause();
-    step = restoring.next();
-  }
-  parts.names.restore(
-    owners.map(({ address, identity }) => [address, identity]),
-    head.takenAtMs,
-  );
-  parts.scrapes.restore(clients, head.takenAtMs);
-  if (parts.push !== undefined) restorePush(step.value, loaded, parts);
-}
-
-/** What the last push had delivered, and what was waiting for one. */
-function restorePush(
-  series: readonly Series<Attributes>[],
-  { delivered, ended }: LoadedState,
-  { producer, push }: StateParts,
-): void {
-  push?.ended.restore(ended);
-  // Also those of which nothing was delivered: they may end before they are published.
-  for (const one of series) producer.pointsOf(one);
-  for (const { at, counters } of delivered) {
-    const one = series[at];
-    if (one !== undefined) restoreDelivery(producer.pointsOf(one), counters);
   }
 }

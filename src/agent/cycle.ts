@@ -1,6 +1,7 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { Attributes } from '@opentelemetry/api';
 import type { Ledger } from '../connections/ledger.ts';
+import type { Publication } from '../connections/series.ts';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
@@ -25,7 +26,7 @@ export interface CycleParts {
   readonly metrics: SelfMetrics;
   readonly kernel: KernelMetrics;
   /** Undefined where none is kept. */
-  readonly state?: { save(): Promise<void> } | undefined;
+  readonly state?: { save(publication: Publication<Attributes>): Promise<void> } | undefined;
   readonly log: Log;
 }
 
@@ -75,7 +76,7 @@ export class Cycle {
       const publication = ledger.commit();
       await pause();
       for (const _ of producer.prepare(publication)) await pause();
-      await state?.save();
+      await state?.save(publication);
       const { tableEntries: entries, tableLimit: limit } = snapshot;
       producer.publish(publication, { entries, limit });
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { Attributes, HrTime } from '@opentelemetry/api';
-import { COUNTERS, counterName } from '../connections/saved-ledger.ts';
+import { COUNTERS, counterName, savedSeries } from '../connections/saved-ledger.ts';
+import type { Series } from '../connections/series.ts';
 import { ConnectionPoint, PointSeries, toHrTime } from './connection-point.ts';
 import type { SeriesPoints } from './connection-producer.ts';
 
@@ -46,6 +47,15 @@ export function savedEnd(ended: SeriesPoints): SavedEnd {
     ),
     delivered: savedDelivery(ended) ?? {},
   };
+}
+
+/** The same of a series that has ended, and not yet been published to have. */
+export function savedEnding(
+  series: Series<Attributes>,
+  { endTimeMs, points }: { readonly endTimeMs: number; readonly points: SeriesPoints },
+): SavedEnd {
+  const { labels, startTimeMs, counters } = savedSeries(series, {});
+  return { labels, startTimeMs, endTimeMs, counters, delivered: savedDelivery(points) ?? {} };
 }
 
 export function restoredEnd(saved: SavedEnd): SeriesPoints {

@@ -19,14 +19,11 @@ export class StateMetrics {
       });
   }
 
-  saved(bytes: number): void {
-    this.#saves.add(1, { [ATTRIBUTE.result]: 'success' });
+  /** After a failure there is no state any more. */
+  record(result: { readonly kind: string; readonly bytes?: number }): void {
+    if (result.kind !== 'saved' && result.kind !== 'failed') return;
+    const { kind, bytes = 0 } = result;
+    this.#saves.add(1, { [ATTRIBUTE.result]: kind === 'saved' ? 'success' : 'failure' });
     this.#bytes = bytes;
-  }
-
-  /** There is no state any more. */
-  failed(): void {
-    this.#saves.add(1, { [ATTRIBUTE.result]: 'failure' });
-    this.#bytes = 0;
   }
 }

@@ -79,7 +79,7 @@ t.test('counters go on in their series while no controller is there', { skip }, 
   );
 });
 
-/** Sum of a counter's deltas in all pushes. */
+/** Sum of what all pushes say of a counter. */
 function pushed(receiver: Awaited<ReturnType<typeof otlpReceiver>>, metric: string): number {
   return receiver.pushes
     .flatMap(({ metrics }) => metrics.get(metric)?.sum?.dataPoints ?? [])
@@ -117,6 +117,34 @@ t.test(
     t.equal(new Set(instances).size, 1);
   },
 );
+
+t.test('what has ended before a collector came is pushed after a crash', { skip }, async (t) => {
+  const namespace = await namespaceOf(t);
+  const receiver = await otlpReceiver(t);
+  const argv = ['--netns', namespace.path, '--series-ttl', '1s'].concat([
+    '--state-dir',
+    join(t.testdir(), 'state'),
+  ]);
+  const common = { OTEL_METRIC_EXPORT_INTERVAL: '300', OTEL_METRICS_EXPORTER: 'otlp,prometheus' };
+  const nowhere = { ...common, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' };
+  const { agent, url } = await startAgent(t, argv, { env: nowhere });
+  t.ok(await untilReady(url));
+  await namespace.open({ ...webToApi, count: 3 });
+  const isThere = async () => (await pageOf(url)).includes('dst_port="8080"');
+  t.ok(await until(isThere));
+  await namespace.reset(webToApi.port);
+  t.ok(await until(async () => !(await isThere())), 'its series has ended');
+  agent.kill('SIGKILL');
+  await agent.ended;
+
+  const env = { ...common, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint };
+  const next = await startAgent(t, argv, { env });
+  t.ok(await until(() => pushed(receiver, 'khan_connection_closed') > 0));
+  t.equal(pushed(receiver, 'khan_connection'), 3);
+  t.equal(pushed(receiver, 'khan_connection_closed'), 3);
+  await end(next.agent);
+  t.equal(pushed(receiver, 'khan_connection'), 3, 'and once only');
+});
 
 t.test('without a state each start is another instance', { skip }, async (t) => {
   const namespace = await namespaceOf(t);

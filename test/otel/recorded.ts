@@ -61,7 +61,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
     series: 1,
     overflowEdges: 0,
   });
-  new StateMetrics(meter).saved(1);
+  new StateMetrics(meter).record({ kind: 'saved', bytes: 1 });
   const publication = publicationOf(1_030_000, ...connections());
   const gauges = [...publication.series].flatMap((series) =>
     Object.values(OLDEST).map((measure) => ({ series, measure, value: 1.5 })),
