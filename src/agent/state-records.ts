@@ -1,8 +1,8 @@
 import { faultsOf, type Schema } from '../inventory/schema.ts';
 import { UnusableState, type StateBlock } from './state-file.ts';
 
-/** Of a block; some milliseconds of work. */
-const CHUNK_CHARACTERS = 128 * 1024;
+/** Of a block: less than a millisecond of work. Larger ones stay in memory for longer, twice. */
+const CHUNK_CHARACTERS = 32 * 1024;
 
 /** Records as lines of JSON, in blocks of the file between which the caller may pause. */
 export function* blocksOf(
