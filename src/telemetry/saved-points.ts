@@ -74,6 +74,6 @@ export function restoredEnd(saved: SavedEnd): SeriesPoints {
   return { series, points };
 }
 
-function toMs([seconds, nanoseconds]: HrTime): number {
+export function toMs([seconds, nanoseconds]: HrTime): number {
   return seconds * 1000 + Math.round(nanoseconds / 1e6);
 }
