@@ -19,12 +19,14 @@ import { EventMetrics } from '../telemetry/event-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import { observeSnapshotTime, SelfMetrics } from '../telemetry/self-metrics.ts';
+import { AgentState } from './agent-state.ts';
 import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
 import { Cycle } from './cycle.ts';
 import { FileNames } from './file-names.ts';
 import { NO_NAMES, type Names } from './names.ts';
 import { SnapshotSource } from './snapshot-source.ts';
+import { currentTerms } from './state-terms.ts';
 
 /** For the last push; the rest of the two seconds that an end may take is for everything else. */
 const LAST_PUSH_TIMEOUT_MS = 1_200;
@@ -81,7 +83,10 @@ export async function createAgent(
   const nodeName = settings['node-name'];
   await using setup = new AsyncDisposableStack();
   const followsEvents = settings.events === 'destroy';
-  const snapshots = setup.use(new SnapshotSource({ netns: settings.netns, followsEvents }));
+  const state = stateOf(options);
+  const snapshots = setup.use(
+    new SnapshotSource({ netns: settings.netns, followsEvents, state: state?.place }),
+  );
   const producer = new ConnectionProducer({ nodeName, version });
   const page = new PrometheusPage({
     producer,
@@ -104,33 +109,50 @@ export async function createAgent(
     producer,
     describeOverflow,
     page,
+    instanceId: state?.instanceId,
     log,
   });
+  if (state !== undefined) setup.defer(() => state.saveLast());
   setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
-  const { meter } = telemetry;
+  const { meter, push } = telemetry;
   observeSnapshotTime(meter, () => producer.takenAtMs);
   const names = namesFrom(settings, { resources: setup, meter, log });
+  const ledger = new Ledger({
+    nodeName,
+    seriesMax: settings['series-max'],
+    seriesTtlMs: settings['series-ttl'],
+    exclude: settings.exclude,
+    signals: settings.signals,
+    describe: (edge) => connectionAttributes(edge, nodeName, choice),
+    describeDuration: (edge) => durationAttributes(edge, nodeName, choice),
+    describeOverflow,
+  });
+  const { scrapes } = page;
+  await state?.begin({ snapshots, ledger, names, scrapes, producer, push, meter });
   const cycle = new Cycle({
     snapshots,
     names,
-    ledger: new Ledger({
-      nodeName,
-      seriesMax: settings['series-max'],
-      seriesTtlMs: settings['series-ttl'],
-      exclude: settings.exclude,
-      signals: settings.signals,
-      describe: (edge) => connectionAttributes(edge, nodeName, choice),
-      describeDuration: (edge) => durationAttributes(edge, nodeName, choice),
-      describeOverflow,
-    }),
+    ledger,
     producer,
     metrics: new SelfMetrics(meter),
     kernel: new KernelMetrics(meter, { nodeName }),
     events: followsEvents ? new EventMetrics(meter) : undefined,
+    state,
     log,
   });
   const resources = setup.move();
   return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** One look at the table needs none. */
+function stateOf({
+  settings,
+  version,
+  log,
+}: Pick<AgentOptions, 'settings' | 'version' | 'log'>): AgentState | undefined {
+  const path = settings['state-dir'];
+  if (path === undefined || settings.once) return undefined;
+  return new AgentState({ path, version, terms: currentTerms(settings), log });
 }
 
 function namesFrom(

@@ -113,6 +113,10 @@ export const agentSettings = {
     description:
       'Names of metrics and attributes over OTLP: those of the Prometheus page, or the standard ones',
   }),
+  'state-dir': text({
+    description:
+      'Directory in which counters and connections are kept over a restart, made if need be; none unless given',
+  }),
   exclude: list({
     type: 'list of CIDR, transport, transport/port or port',
     parse: parseExclude,

@@ -52,6 +52,8 @@ export class ControllerNames implements Names, AsyncDisposable {
   #isStale = false;
   #failuresInRow = 0;
   #lastAnswerMs: number | undefined;
+  /** As of when the names are that are known without an answer. */
+  #restoredMs = 0;
   #backoffUntilMs = 0;
 
   constructor({
@@ -86,12 +88,17 @@ export class ControllerNames implements Names, AsyncDisposable {
   /** An agent that has heard nothing for long no longer says who has the address of a pod. */
   identityOf(address: string): Identity | undefined {
     const identity = this.#known.identityOf(address);
-    const isOutdated = this.#now() - (this.#lastAnswerMs ?? 0) > POD_MS_MAX;
+    const isOutdated = this.#now() - (this.#lastAnswerMs ?? this.#restoredMs) > POD_MS_MAX;
     return isOutdated && identity?.type === 'pod' ? undefined : identity;
   }
 
   takeovers(): Iterable<readonly [string, Takeover]> {
     return this.#known.takeovers();
+  }
+
+  restore(owners: Iterable<readonly [address: string, Identity]>, atMs: number): void {
+    this.#known.restore(owners);
+    this.#restoredMs = atMs;
   }
 
   /** Returns at once while it backs off from a controller that is away. */

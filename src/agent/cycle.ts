@@ -1,6 +1,7 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { Attributes } from '@opentelemetry/api';
 import type { Ledger } from '../connections/ledger.ts';
+import type { Publication } from '../connections/series.ts';
 import type {
   AddressTakeover,
   EdgeColumns,
@@ -32,10 +33,12 @@ export interface CycleParts {
   readonly kernel: KernelMetrics;
   /** Undefined where events are not followed. */
   readonly events?: EventMetrics | undefined;
+  /** Undefined where none is kept. */
+  readonly state?: { save(publication: Publication<Attributes>): Promise<void> } | undefined;
   readonly log: Log;
 }
 
-/** The agent's one tick: dump → count → name → publish. */
+/** The agent's one tick: dump → count → name → save → publish. */
 export class Cycle {
   readonly #parts: CycleParts;
   #hasWarnedOfEmptyTable = false;
@@ -71,7 +74,7 @@ export class Cycle {
   }
 
   async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { ledger, names, producer, snapshots, log } = this.#parts;
+    const { ledger, names, producer, snapshots, state, log } = this.#parts;
     try {
       for (const _ of ledger.begin(snapshot)) await pause();
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
@@ -84,6 +87,7 @@ export class Cycle {
       const publication = ledger.commit();
       await pause();
       for (const _ of producer.prepare(publication)) await pause();
+      await state?.save(publication);
       const { tableEntries: entries, tableLimit: limit } = snapshot;
       producer.publish(publication, { entries, limit });
     } catch (error) {

@@ -47,6 +47,10 @@ export class FileNames implements Names {
     return [];
   }
 
+  restore(): void {
+    // The file is read before the first snapshot is named.
+  }
+
   /** Rejects with a Failure as long as the file was never read; later the last content stays. */
   async resolve(addresses: Iterable<string>): Promise<void> {
     this.#addresses = [...addresses];

@@ -83,6 +83,14 @@ export class KnownAddresses {
     return remembered;
   }
 
+  /** As if it had been told, but by a controller that is not known any more. */
+  restore(owners: Iterable<readonly [address: string, Identity]>): void {
+    for (const [address, identity] of owners) {
+      if (this.#known.size === this.#addressesMax) return;
+      this.#known.set(address, { ...newlyKnown(), identity });
+    }
+  }
+
   isDue(address: string, nowMs: number): boolean {
     const known = this.#known.get(address);
     return known !== undefined && known.askAgainAtMs <= nowMs;

@@ -11,6 +11,8 @@ export interface Names {
    * is not lost. Does not reject because the source is away: the last answers stay.
    */
   resolve(addresses: Iterable<string>, options: { readonly signal: AbortSignal }): Promise<void>;
+  /** What was known at `atMs`, as long as there is no answer; where the source is always there, nothing. */
+  restore(owners: Iterable<readonly [address: string, Identity]>, atMs: number): void;
 }
 
 /** Without a source of identities every address stays an address. */
@@ -18,6 +20,7 @@ export const NO_NAMES: Names = {
   identityOf: () => undefined,
   takeovers: () => [],
   resolve: async () => {},
+  restore: () => {},
 };
 
 export function countUnresolved(names: Names, addresses: readonly string[]): number {

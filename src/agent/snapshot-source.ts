@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { EXIT_FAILURE, EXIT_PERMISSION, Failure } from '../runtime/failure.ts';
+import type { SaveResult, SaveSettings } from './state-saver.ts';
 import type { WorkerAnswer, WorkerQuestion, WorkerSettings } from './snapshot-worker.ts';
 
 const WORKER = new URL(`./snapshot-worker${import.meta.url.slice(-3)}`, import.meta.url);
@@ -12,6 +13,8 @@ export interface SnapshotSourceOptions {
   readonly netns: string | undefined;
   /** Of connections that are too short for a snapshot, events tell. */
   readonly followsEvents?: boolean;
+  /** Where save() writes to. */
+  readonly state?: SaveSettings | undefined;
 }
 
 /**
@@ -19,11 +22,13 @@ export interface SnapshotSourceOptions {
  * main thread goes on. One snapshot at a time.
  */
 export class SnapshotSource implements AsyncDisposable {
-  readonly #settings: Omit<WorkerSettings, 'seed'>;
+  readonly #settings: Omit<WorkerSettings, 'seed' | 'state'>;
+  #state: SaveSettings | undefined;
   #worker: Worker | undefined;
 
-  constructor({ netns, followsEvents = false }: SnapshotSourceOptions) {
+  constructor({ netns, followsEvents = false, state }: SnapshotSourceOptions) {
     this.#settings = { netns, followsEvents };
+    this.#state = state;
   }
 
   /**
@@ -42,8 +47,42 @@ export class SnapshotSource implements AsyncDisposable {
   async divide(takeovers: readonly AddressTakeover[]): Promise<EdgeColumns> {
     if (this.#worker === undefined) throw new Error('Cannot divide a snapshot: its worker died');
     const answer = await ask(this.#worker, { kind: 'divide', takeovers });
-    if (answer.kind === 'division') return answer.edges;
+    if (answer.kind === 'edges') return answer.edges;
     throw mixedUp(answer);
+  }
+
+  /**
+   * The edges of a state's rows, with which the next snapshot is compared: it is no baseline. `columns` are
+   * given away. Rejects when they cannot be rows.
+   */
+  async resume(
+    columns: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[],
+    takeovers: readonly AddressTakeover[],
+  ): Promise<EdgeColumns> {
+    this.#worker ??= await this.#start();
+    const buffers = columns.map(({ bytes }) => bytes.buffer);
+    const answer = await ask(this.#worker, { kind: 'resume', columns, takeovers }, buffers);
+    if (answer.kind === 'edges') return answer.edges;
+    throw mixedUp(answer);
+  }
+
+  /** A block of the next state, in a buffer that is given away. What became of it, save() says. */
+  write(name: string, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#worker?.postMessage({ kind: 'write', name, bytes } satisfies WorkerQuestion, [
+      bytes.buffer,
+    ]);
+  }
+
+  /** The blocks that were written, and the rows of the last snapshot, are the state from now on. */
+  async save(): Promise<SaveResult> {
+    if (this.#worker === undefined) return { kind: 'nothing' };
+    const answer = await ask(this.#worker, { kind: 'save' });
+    if (answer.kind !== 'save') throw mixedUp(answer);
+    const { result } = answer;
+    if (result.kind === 'saved' && this.#state !== undefined) {
+      this.#state = { ...this.#state, stamp: result.stamp };
+    }
+    return result;
   }
 
   /** Ends the worker; the next one's first snapshot is a baseline. */
@@ -60,7 +99,11 @@ export class SnapshotSource implements AsyncDisposable {
     // The threads of libuv's pool are started by whoever needs the pool first, and inherit that
     // thread's network namespace for good. They must be the main thread's.
     await stat('/');
-    const settings: WorkerSettings = { ...this.#settings, seed: randomInt(2 ** 32) };
+    const settings: WorkerSettings = {
+      ...this.#settings,
+      seed: randomInt(2 ** 32),
+      state: this.#state,
+    };
     const worker = new Worker(WORKER, { workerData: settings, name: 'snapshot' });
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;
@@ -69,11 +112,15 @@ export class SnapshotSource implements AsyncDisposable {
   }
 }
 
-async function ask(worker: Worker, question: WorkerQuestion): Promise<WorkerAnswer> {
+async function ask(
+  worker: Worker,
+  question: WorkerQuestion,
+  buffers: readonly ArrayBuffer[] = [],
+): Promise<WorkerAnswer> {
   const settled = new AbortController();
   const { signal } = settled;
   try {
-    worker.postMessage(question);
+    worker.postMessage(question, buffers);
     const ended = once(worker, 'exit', { signal }).then(([code]) => {
       throw new Error(`It ended with exit code ${code}`);
     });

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { RowColumn } from '../connections/entry-rows.ts';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { Tally } from '../connections/tally.ts';
 import { Durations } from '../conntrack/duration.ts';
@@ -10,6 +11,7 @@ import { canonicalAddress } from '../net/address.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import { enterNetworkNamespace } from '../netlink/socket.ts';
 import { EventFollower } from './event-follower.ts';
+import { StateSaver, type SaveResult, type SaveSettings } from './state-saver.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 
 /**
@@ -24,17 +26,30 @@ export interface WorkerSettings {
   readonly followsEvents: boolean;
   /** Random; see hashWords(). */
   readonly seed: number;
+  /** Undefined where no state is kept. */
+  readonly state: SaveSettings | undefined;
 }
 
-/** What the worker is asked for: the next snapshot, or the last one again, divided. */
+/**
+ * What the worker is asked for: the next snapshot, the last one again, divided, or the edges of a state
+ * that it goes on from; to write a block of a state, to which there is no answer, and to write the rest of it.
+ */
 export type WorkerQuestion =
   | { readonly kind: 'take' }
-  | { readonly kind: 'divide'; readonly takeovers: readonly AddressTakeover[] };
+  | { readonly kind: 'divide'; readonly takeovers: readonly AddressTakeover[] }
+  | {
+      readonly kind: 'resume';
+      readonly columns: readonly RowColumn[];
+      readonly takeovers: readonly AddressTakeover[];
+    }
+  | { readonly kind: 'write'; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'save' };
 
 /** What the worker answers to each question. */
 export type WorkerAnswer =
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
-  | { readonly kind: 'division'; readonly edges: EdgeColumns }
+  | { readonly kind: 'edges'; readonly edges: EdgeColumns }
+  | { readonly kind: 'save'; readonly result: SaveResult }
   | {
       readonly kind: 'failure';
       readonly operation: string;
@@ -49,8 +64,9 @@ export type WorkerAnswer =
  */
 const DRAIN_PERIOD_MS = 100;
 
-const { netns, followsEvents, seed }: WorkerSettings = workerData;
+const { netns, followsEvents, seed, state }: WorkerSettings = workerData;
 let isInside = netns === undefined;
+const saver = state === undefined ? undefined : new StateSaver(state);
 const tally = new Tally({ seed, followsEvents });
 const inputs = {
   table: new ConntrackTable(),
@@ -63,9 +79,25 @@ const inputs = {
 };
 
 parentPort?.on('message', (question: WorkerQuestion) => {
-  const answer = question.kind === 'take' ? take() : divide(question.takeovers);
+  if (question.kind === 'write') {
+    saver?.write(question.name, question.bytes);
+    return;
+  }
+  const answer = answerTo(question);
   parentPort?.postMessage(answer, buffersOf(answer));
 });
+
+function answerTo(question: Exclude<WorkerQuestion, { kind: 'write' }>): WorkerAnswer {
+  if (question.kind === 'take') return take();
+  if (question.kind === 'save') {
+    return { kind: 'save', result: saver?.finish(tally.columns()) ?? { kind: 'nothing' } };
+  }
+  const edges =
+    question.kind === 'divide'
+      ? tally.divide(question.takeovers)
+      : tally.resume(question.columns, question.takeovers);
+  return { kind: 'edges', edges };
+}
 
 function take(): WorkerAnswer {
   try {
@@ -79,10 +111,6 @@ function take(): WorkerAnswer {
     const { operation, code, message } = error;
     return { kind: 'failure', operation, code, message };
   }
-}
-
-function divide(takeovers: readonly AddressTakeover[]): WorkerAnswer {
-  return { kind: 'division', edges: tally.divide(takeovers) };
 }
 
 function followEvents(): EventFollower {
@@ -104,7 +132,7 @@ function localAddresses(): readonly string[] {
 }
 
 function buffersOf(answer: WorkerAnswer): ArrayBuffer[] {
-  if (answer.kind === 'failure') return [];
+  if (answer.kind === 'failure' || answer.kind === 'save') return [];
   const { edges } = answer.kind === 'snapshot' ? answer.snapshot : answer;
   return Object.values(edges).map(({ buffer }) => buffer);
 }

@@ -1,5 +1,6 @@
 import { Account, LiveSeries, type SeriesTimes } from './account.ts';
 import type { Edge } from './edge.ts';
+import { savedSeries, type SavedSeries } from './saved-ledger.ts';
 
 /** Labels made again in one commit, for accounts that leave overflow: it blocks the thread. */
 const DESCRIBED_AGAIN_MAX = 500;
@@ -98,6 +99,33 @@ export class AccountBook<Labels extends object> {
     return all;
   }
 
+  /** All that live, in the order of series(). */
+  *save(): Generator<SavedSeries<Labels>> {
+    for (const series of new Set(this.#overflowSeries.values())) {
+      const places = this.#overflowSeries.entries().filter(([, other]) => other === series);
+      yield savedSeries(series, { overflowOf: Array.from(places, ([primary]) => primary) });
+    }
+    for (const { series, seenAtMs } of this.#admitted.values()) {
+      if (series !== undefined) yield savedSeries(series, { seenAtMs: Math.max(0, seenAtMs) });
+    }
+  }
+
+  /** Only before all else. Returns the series in the order of what was saved. */
+  restore(saved: Iterable<SavedSeries<Labels>>): LiveSeries<Labels>[] {
+    return Array.from(saved, (one) => {
+      const series = LiveSeries.of(one);
+      for (const primary of one.overflowOf ?? []) this.#overflowSeries.set(primary, series);
+      if (one.overflowOf !== undefined) return series;
+      const { labels } = one;
+      const hash = hashOf(JSON.stringify(labels));
+      const account = new Account<Labels>(undefined, { labels, hash });
+      account.series = series;
+      account.seenAtMs = one.seenAtMs ?? one.publishedAtMs;
+      this.#admitted.set(hash, account);
+      return series;
+    });
+  }
+
   /**
    * As long as there is room every account is admitted, the largest first; then each that has more
    * than twice the connections of the smallest with a series takes its place.
@@ -125,7 +153,8 @@ export class AccountBook<Labels extends object> {
         this.#displace(smallest);
       }
       this.#overflow.delete(candidate.hash);
-      this.#admit(candidate, candidate.labels ?? this.#options.describe(candidate.sample), times);
+      const labels = candidate.labels ?? this.#options.describe(candidate.sample!);
+      this.#admit(candidate, labels, times);
     }
   }
 

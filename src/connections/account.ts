@@ -1,5 +1,6 @@
 import type { Edge } from './edge.ts';
 import { CLOSED, OPENED, type Measure } from './measure.ts';
+import { COUNTERS, type SavedSeries } from './saved-ledger.ts';
 import type { Series } from './series.ts';
 
 const MEASURES: readonly Measure[] = [OPENED, CLOSED];
@@ -35,6 +36,16 @@ export class LiveSeries<Labels> implements Series<Labels> {
     this.labels = labels;
     this.startTimeMs = times.startTimeMs;
     this.publishedAtMs = times.publishedAtMs;
+  }
+
+  /** One that was saved goes on. */
+  static of<Labels>(saved: SavedSeries<Labels>): LiveSeries<Labels> {
+    const series = new LiveSeries(saved.labels, saved);
+    for (const [name, measure] of COUNTERS) {
+      const count = saved.counters[name];
+      if (count !== undefined) series.add(measure, count);
+    }
+    return series;
   }
 
   /** All but the counters is about to be counted anew. */
@@ -81,9 +92,12 @@ export class Account<Labels> {
   /** Time of the last snapshot that had connections or increments of it. */
   seenAtMs = Number.NEGATIVE_INFINITY;
   /** One of its edges, as of the last snapshot that had any: all have the same labels. */
-  sample: Edge;
+  sample: Edge | undefined;
 
-  constructor(sample: Edge, { labels, hash }: { readonly labels: Labels; readonly hash: number }) {
+  constructor(
+    sample: Edge | undefined,
+    { labels, hash }: { readonly labels: Labels; readonly hash: number },
+  ) {
     this.sample = sample;
     this.labels = labels;
     this.hash = hash;

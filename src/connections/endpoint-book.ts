@@ -1,6 +1,7 @@
 import type { Identity, Takeover } from '../inventory/identity.ts';
 import type { Endpoint } from './edge.ts';
 import type { Exclusion } from './exclude.ts';
+import type { SavedFormerOwner, SavedLedger, SavedOwner } from './saved-ledger.ts';
 import type { AddressTakeover } from './snapshot.ts';
 
 /** Endpoints named between two pauses of {@link EndpointBook.name}. */
@@ -20,6 +21,12 @@ export interface SharedEndpoint extends Endpoint {
   toldSinceMs: number | undefined;
 }
 
+interface FormerOwner {
+  readonly identity: Identity;
+  /** Until when it had the address. */
+  readonly sinceMs: number;
+}
+
 /**
  * Every address that an edge has now, one object for each of its owners that connections are left of;
  * what no edge has is forgotten. A former owner keeps its name for good.
@@ -34,7 +41,7 @@ export class EndpointBook {
   /** Of the former owners, by takeover. */
   readonly #former = new Map<number, SharedEndpoint>();
   /** By takeover; the latest last. */
-  readonly #formerOwners = new Map<number, Identity>();
+  readonly #formerOwners = new Map<number, FormerOwner>();
   #lastTakeover = 0;
 
   constructor({ exclusion, nodeName }: { exclusion: Exclusion; nodeName: string }) {
@@ -72,7 +79,7 @@ export class EndpointBook {
       }
       endpoint.toldSinceMs = sinceMs;
       const number = ++this.#lastTakeover;
-      this.#formerOwners.set(number, previous);
+      this.#formerOwners.set(number, { identity: previous, sinceMs });
       told.push({ number, address, sinceMs });
     }
     for (const number of this.#formerOwners.keys()) {
@@ -85,6 +92,35 @@ export class EndpointBook {
   /** Whoever is told of takeovers has forgotten them all. */
   forgetTold(): void {
     for (const endpoint of this.#endpoints.values()) endpoint.toldSinceMs = undefined;
+  }
+
+  get lastTakeover(): number {
+    return this.#lastTakeover;
+  }
+
+  *owners(): Generator<SavedOwner> {
+    for (const { address, identity } of this.#endpoints.values()) {
+      if (identity !== undefined) yield { address, identity };
+    }
+  }
+
+  /** Those with edges, in the order in which they were told. */
+  *formerOwners(): Generator<SavedFormerOwner> {
+    for (const [number, { identity, sinceMs }] of this.#formerOwners) {
+      const endpoint = this.#former.get(number);
+      if (endpoint !== undefined) yield { number, address: endpoint.address, sinceMs, identity };
+    }
+  }
+
+  /** Only before all else; the present owners come with the naming. */
+  restore({
+    lastTakeover,
+    formerOwners,
+  }: Pick<SavedLedger<object>, 'lastTakeover' | 'formerOwners'>) {
+    this.#lastTakeover = lastTakeover;
+    for (const { number, identity, sinceMs } of formerOwners) {
+      this.#formerOwners.set(number, { identity, sinceMs });
+    }
   }
 
   /** Asks for the owner of every address, and marks those that changed; pauses at every yield. */
@@ -105,7 +141,7 @@ export class EndpointBook {
   }
 
   #create(address: string, takeover: number): SharedEndpoint {
-    const identity = this.#formerOwners.get(takeover);
+    const identity = this.#formerOwners.get(takeover)?.identity;
     const endpoint = {
       address,
       identity,

@@ -3,6 +3,7 @@ import { stateSlot } from '../conntrack/state.ts';
 import type { Timeouts } from '../conntrack/timeouts.ts';
 import { SIGNAL_BITS, signalsOf } from './signals.ts';
 import { TRAFFIC_COLUMNS } from './snapshot.ts';
+import { bytesOf, SparseColumns } from './sparse-columns.ts';
 
 /** As a constant of this module V8 folds it into the code; conntrack/tuple.ts says more. */
 const FIELD = ENTRY;
@@ -66,6 +67,33 @@ export class EntryRows {
     this.seenAt = this.edgeAt + 1;
     this.stride = this.seenAt + 1;
     this.words = new Uint32Array(this.stride * INITIAL_ROWS);
+  }
+
+  /**
+   * All that the rows are, in the byte order of this machine: views that are true until the rows change.
+   * A change of what they hold is another version of the agent's state (STATE_VERSION).
+   */
+  columns(): readonly RowColumn[] {
+    const columns = [
+      { name: 'words', bytes: bytesOf(this.words, this.count * this.stride) },
+      { name: 'starts', bytes: this.starts.bytes(this.count) },
+      { name: 'traffic', bytes: this.traffic.bytes(this.count) },
+    ];
+    return columns.filter(({ bytes }) => bytes.length > 0);
+  }
+
+  /** Takes what columns() gave in the place of all rows. Throws an Error when it cannot be that. */
+  load(columns: readonly RowColumn[]): void {
+    const bytesOfColumn = (name: string) => columns.find((one) => one.name === name)?.bytes;
+    const bytes = bytesOfColumn('words') ?? new Uint8Array();
+    const count = bytes.length / (this.stride * Uint32Array.BYTES_PER_ELEMENT);
+    if (!Number.isInteger(count)) throw new Error(`Cannot load rows from ${bytes.length} bytes`);
+    while (this.words.length < count * this.stride)
+      this.words = new Uint32Array(this.words.length * 2);
+    bytesOf(this.words, this.words.length).set(bytes);
+    this.count = count;
+    this.starts.load(bytesOfColumn('starts'), count);
+    this.traffic.load(bytesOfColumn('traffic'), count);
   }
 
   /** `timeouts` are those of the table whose entries are added next. */
@@ -206,45 +234,10 @@ export class EntryRows {
   }
 }
 
-/** Numbers a row, of which most snapshots have none: they take memory with the first that is not 0. */
-class SparseColumns {
-  readonly #columns: number;
-  #values: Float64Array | undefined;
-
-  constructor(columns: number) {
-    this.#columns = columns;
-  }
-
-  /** No row has a value, or ever had one. */
-  get isEmpty(): boolean {
-    return this.#values === undefined;
-  }
-
-  clear(): void {
-    this.#values?.fill(0);
-  }
-
-  set(row: number, column: number, value: number): void {
-    const columns = this.#columns;
-    let values = this.#values ?? new Float64Array(INITIAL_ROWS * columns);
-    if (row * columns >= values.length) {
-      const larger = new Float64Array(Math.max((row + 1) * columns, values.length * 2));
-      larger.set(values);
-      values = larger;
-    }
-    values[row * columns + column] = value;
-    this.#values = values;
-  }
-
-  copy(row: number, from: SparseColumns, fromRow: number): void {
-    for (let column = 0; column < this.#columns; column++) {
-      this.set(row, column, from.get(fromRow, column));
-    }
-  }
-
-  get(row: number, column: number): number {
-    return this.#values?.[row * this.#columns + column] ?? 0;
-  }
+/** One column of the rows as bytes. */
+export interface RowColumn {
+  readonly name: string;
+  readonly bytes: Uint8Array;
 }
 
 function grown(words: Uint32Array): Uint32Array {

@@ -1,7 +1,7 @@
 import type { Timeouts } from '../conntrack/timeouts.ts';
 import { EdgeTable } from './edge-table.ts';
 import { Endings, type EndingsOptions } from './endings.ts';
-import { EntryRows, ROW_BASELINE } from './entry-rows.ts';
+import { EntryRows, ROW_BASELINE, type RowColumn } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
 import { isEnding, isReopened } from './reopened.ts';
 import type { AddressTakeover } from './snapshot.ts';
@@ -89,6 +89,22 @@ export class FamilyTally {
     }
     this.#rows.uncount();
     this.#countAll();
+  }
+
+  /** The counted rows of the last dump; undefined while there are none. */
+  columns(): readonly RowColumn[] | undefined {
+    return this.#isFinished ? this.#rows.columns() : undefined;
+  }
+
+  /** Goes on from what columns() gave, with nothing opened or closed; the edges are new. */
+  resume(columns: readonly RowColumn[], takeovers: readonly AddressTakeover[]): void {
+    const rows = this.#rows;
+    rows.load(columns);
+    this.edges.takeOver(takeovers);
+    this.edges.beginSnapshot();
+    for (let row = 0; row < rows.count; row++)
+      if (rows.isCounted(row)) this.#countActive(row, this.edges.slotOf(rows, row));
+    this.#isFinished = true;
   }
 
   #countAll(): number {

@@ -10,7 +10,8 @@ import { Exclusion, type ExcludeRule } from './exclude.ts';
 import { oldestGauges } from './oldest.ts';
 import { isPrimary } from './primary.ts';
 import { addRow, type OptionalSignal } from './row-measures.ts';
-import type { Publication } from './series.ts';
+import type { SavedLedger } from './saved-ledger.ts';
+import type { Publication, Series } from './series.ts';
 import { STATE_SLOTS, type AddressTakeover, type EdgeColumns, type Snapshot } from './snapshot.ts';
 
 /** Edges named between two pauses of {@link Ledger.rename}. */
@@ -50,6 +51,12 @@ const EMPTY: LedgerSize = {
   excludedEntries: 0,
 };
 
+/** What the ledger looks at in a snapshot. */
+type TalliedTable = Pick<
+  Snapshot,
+  'baseline' | 'takenAtMs' | 'timestamped' | 'localAddresses' | 'edges'
+>;
+
 /** How far the snapshot in hand has come; each step needs the one before it. */
 type Step = 'committed' | 'begun' | 'read' | 'named';
 
@@ -77,8 +84,8 @@ export class Ledger<Labels extends object> {
   readonly #signals: ReadonlySet<OptionalSignal>;
   readonly #durations: DurationBook<Labels> | undefined;
   #step: Step = 'committed';
-  #snapshot: Snapshot | undefined;
-  #lastTakenAtMs: number | undefined;
+  #snapshot: TalliedTable | undefined;
+  #last: Pick<Snapshot, 'takenAtMs' | 'localAddresses'> | undefined;
   #size: LedgerSize = EMPTY;
 
   constructor(options: LedgerOptions<Labels>) {
@@ -101,7 +108,7 @@ export class Ledger<Labels extends object> {
    * Reads the edges that are new in the snapshot. Throws an Error when the snapshot does not continue
    * the last one.
    */
-  *begin(snapshot: Snapshot): Generator<void, void> {
+  *begin(snapshot: TalliedTable): Generator<void, void> {
     if (this.#step !== 'committed' && !snapshot.baseline) {
       throw new Error(`Cannot begin a snapshot: the last one is ${this.#step}, but not committed`);
     }
@@ -160,32 +167,68 @@ export class Ledger<Labels extends object> {
     this.#size = { ...counted, series: series.length };
     this.#snapshot = undefined;
     this.#step = 'committed';
-    this.#lastTakenAtMs = takenAtMs;
+    this.#last = { takenAtMs, localAddresses: snapshot.localAddresses };
     const gauges = this.#signals.has('oldest') ? oldestGauges(series, takenAtMs) : [];
     const durations = this.#durations?.publish(takenAtMs) ?? [];
     return { takenAtMs, series, gauges, durations, ended: this.#accounts.ended };
   }
 
-  *#read(snapshot: Snapshot): Generator<void, void> {
+  /** All that live, as of the last commit. */
+  series(): readonly Series<Labels>[] {
+    return this.#accounts.series();
+  }
+
+  /** As of the last commit, to be read before the next begin(). Undefined while there is none. */
+  save(): SavedLedger<Labels> | undefined {
+    if (this.#step !== 'committed' || this.#last === undefined) return undefined;
+    return {
+      ...this.#last,
+      lastTakeover: this.#endpoints.lastTakeover,
+      owners: this.#endpoints.owners(),
+      formerOwners: this.#endpoints.formerOwners(),
+      series: this.#accounts.save(),
+    };
+  }
+
+  /**
+   * A new ledger goes on from what another one has said of itself; `edges` are what a tally said that
+   * goes on from its rows. No baseline follows. Returns the series in the order in which they were saved.
+   */
+  *restore(
+    { takenAtMs, localAddresses, ...saved }: SavedLedger<Labels>,
+    edges: EdgeColumns,
+  ): Generator<void, readonly Series<Labels>[]> {
+    const series = this.#accounts.restore(saved.series);
+    this.#endpoints.restore(saved);
+    const owners = new Map(
+      Array.from(saved.owners, ({ address, identity }) => [address, identity]),
+    );
+    yield* this.begin({ baseline: true, takenAtMs, timestamped: false, localAddresses, edges });
+    yield* this.rename((address) => owners.get(address));
+    this.commit();
+    return series;
+  }
+
+  *#read(snapshot: TalliedTable): Generator<void, void> {
     this.#step = 'begun';
     this.#snapshot = snapshot;
     yield* this.#edges.read(snapshot);
     this.#step = 'read';
   }
 
-  #snapshotAfter(step: Step, action: string): Snapshot {
+  #snapshotAfter(step: Step, action: string): TalliedTable {
     if (this.#snapshot !== undefined && this.#step === step) return this.#snapshot;
     throw new Error(`Cannot ${action}: the snapshot is ${this.#step}, not ${step}`);
   }
 
   /** A series that is new in the snapshot was 0 when the last one was taken. */
-  #timesOf({ takenAtMs }: Snapshot): SeriesTimes {
-    const startTimeMs = Math.min(this.#lastTakenAtMs ?? takenAtMs, takenAtMs);
+  #timesOf({ takenAtMs }: TalliedTable): SeriesTimes {
+    const startTimeMs = Math.min(this.#last?.takenAtMs ?? takenAtMs, takenAtMs);
     return { startTimeMs, publishedAtMs: takenAtMs };
   }
 
   /** How many connections each account has: decides which accounts get a series. */
-  #weigh({ takenAtMs, edges: { number, opened, closed, active } }: Snapshot): void {
+  #weigh({ takenAtMs, edges: { number, opened, closed, active } }: TalliedTable): void {
     for (let row = 0; row < number.length; row++) {
       const edge = this.#edges.get(number[row]!);
       if (edge === EXCLUDED) continue;
@@ -197,7 +240,7 @@ export class Ledger<Labels extends object> {
     }
   }
 
-  #count({ edges }: Snapshot, times: SeriesTimes): Omit<LedgerSize, 'series'> {
+  #count({ edges }: TalliedTable, times: SeriesTimes): Omit<LedgerSize, 'series'> {
     const { number, active, durations } = edges;
     const size = { edges: 0, overflowEdges: 0, excludedEdges: 0, excludedEntries: 0 };
     for (let row = 0; row < number.length; row++) {

@@ -2,6 +2,7 @@ import { ENTRY } from '../conntrack/entry.ts';
 import type { Timeouts } from '../conntrack/timeouts.ts';
 import { AF_INET, AF_INET6 } from '../netlink/constants.ts';
 import { DURATION_COLUMNS } from './durations.ts';
+import type { RowColumn } from './entry-rows.ts';
 import { FamilyTally } from './family-tally.ts';
 import { SIGNAL_SLOTS } from './signals.ts';
 import {
@@ -11,6 +12,8 @@ import {
   type AddressTakeover,
   type EdgeColumns,
 } from './snapshot.ts';
+
+const FAMILY_NAMES = ['ipv4', 'ipv6'] as const;
 
 interface TallyOptions {
   /** Random; see hashWords(). */
@@ -76,6 +79,34 @@ export class Tally {
   divide(takeovers: readonly AddressTakeover[]): EdgeColumns {
     this.#ipv4.divide(takeovers);
     this.#ipv6.divide(takeovers);
+    return this.#report();
+  }
+
+  /**
+   * All that the next dump is compared with, as bytes with names; undefined as long as no dump has come
+   * through, and from begin() to finish(). Views that are true until the next call.
+   */
+  columns(): readonly RowColumn[] | undefined {
+    const families = [this.#ipv4.columns(), this.#ipv6.columns()] as const;
+    const columns = families.map((family, at) =>
+      family?.map(({ name, bytes }) => ({ name: `${FAMILY_NAMES[at]}.${name}`, bytes })),
+    );
+    return columns.every((family) => family !== undefined) ? columns.flat() : undefined;
+  }
+
+  /**
+   * A new tally goes on from the columns of one that is no more: the next dump is no baseline. Returns
+   * their edges, all of them fresh, with nothing opened or closed. Throws an Error when they cannot be that.
+   */
+  resume(columns: readonly RowColumn[], takeovers: readonly AddressTakeover[]): EdgeColumns {
+    for (const [at, family] of [this.#ipv4, this.#ipv6].entries()) {
+      const prefix = `${FAMILY_NAMES[at]}.`;
+      const own = columns
+        .filter(({ name }) => name.startsWith(prefix))
+        .map(({ name, bytes }) => ({ name: name.slice(prefix.length), bytes }));
+      family.resume(own, takeovers);
+    }
+    this.#isBaseline = false;
     return this.#report();
   }
 

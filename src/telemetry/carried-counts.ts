@@ -1,8 +1,16 @@
 import type { Attributes, HrTime } from '@opentelemetry/api';
 import type { DataPoint } from '@opentelemetry/sdk-metrics';
 import type { Measure, Signal } from '../connections/measure.ts';
-import { ConnectionPoint, PointSeries } from './connection-point.ts';
+import { COUNTERS, counterName } from '../connections/saved-ledger.ts';
+import { ConnectionPoint, PointSeries, toHrTime } from './connection-point.ts';
 import { ATTRIBUTE } from './names.ts';
+import {
+  restoreDelivery,
+  savedDelivery,
+  toMs,
+  type SavedDelivery,
+  type SavedEnd,
+} from './saved-points.ts';
 
 interface Carried {
   readonly measure: Measure;
@@ -12,6 +20,8 @@ interface Carried {
   counts: number;
   /** Takes the place of the ledger's own overflow point, from the first push that needs it on. */
   point: ConnectionPoint | undefined;
+  /** Of such a point in the process before. */
+  readonly delivered: SavedDelivery;
 }
 
 /**
@@ -52,23 +62,55 @@ export class CarriedCounts {
     return merged;
   }
 
+  /** Each as an overflow series that has ended, which there is none of otherwise. */
+  *save(until: HrTime): Generator<SavedEnd> {
+    for (const { measure, primary, startTime, counts, point, delivered } of this.#all) {
+      const told = point && savedDelivery({ points: [point] });
+      yield {
+        labels: { [ATTRIBUTE.overflow]: true, [ATTRIBUTE.primary]: primary },
+        startTimeMs: toMs(point?.startTime ?? startTime),
+        endTimeMs: toMs(until),
+        counters: { [counterName(measure)]: counts },
+        delivered: told ?? delivered,
+      };
+    }
+  }
+
+  restore({ labels, startTimeMs, counters, delivered }: SavedEnd): void {
+    for (const [name, measure] of COUNTERS) {
+      const counts = counters[name];
+      if (counts === undefined) continue;
+      const primary = labels[ATTRIBUTE.primary] === true;
+      const startTime = toHrTime(startTimeMs);
+      this.#all.push({ measure, primary, startTime, counts, point: undefined, delivered });
+    }
+  }
+
   #carry({ measure, attributes, startTime, value, pushedValue }: ConnectionPoint): void {
     if (value === pushedValue) return;
     const primary = attributes[ATTRIBUTE.primary] === true;
     let carried = this.#all.find((one) => one.measure === measure && one.primary === primary);
     if (carried === undefined) {
-      carried = { measure, primary, startTime, counts: 0, point: undefined };
+      carried = { measure, primary, startTime, counts: 0, point: undefined, delivered: {} };
       this.#all.push(carried);
     }
     carried.counts += value - pushedValue;
   }
 
   /** Goes on where the point in whose place it is told has come. */
-  #replacementOf(own: DataPoint<number> | undefined, { measure, primary, startTime }: Carried) {
+  #replacementOf(own: DataPoint<number> | undefined, carried: Carried) {
+    const { measure, primary, startTime, delivered } = carried;
+    const isTold = counterName(measure) in delivered;
     const attributes = this.#describeOverflow(primary);
-    const series = new PointSeries(attributes, own?.startTime ?? startTime, 0);
+    const series = new PointSeries(
+      attributes,
+      isTold ? startTime : (own?.startTime ?? startTime),
+      0,
+    );
     const point = new ConnectionPoint(series, measure);
-    if (own instanceof ConnectionPoint) {
+    if (isTold) {
+      restoreDelivery({ points: [point] }, delivered);
+    } else if (own instanceof ConnectionPoint) {
       point.pushedValue = own.pushedValue;
       point.pushedUntil = own.pushedUntil;
     }

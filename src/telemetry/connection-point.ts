@@ -110,3 +110,8 @@ export class ConnectionPoint implements DataPoint<number> {
  * numbers outside of the object, and would do so for all points of one class.
  */
 class QuantityPoint extends ConnectionPoint {}
+
+export function toHrTime(epochMs: number): HrTime {
+  const seconds = Math.trunc(epochMs / 1000);
+  return [seconds, Math.trunc((epochMs - seconds * 1000) * 1e6)];
+}

@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import type { Publication, Series } from '../connections/series.ts';
 import { PointLists } from './connection-metrics.ts';
-import { pointOf, PointSeries, type ConnectionPoint } from './connection-point.ts';
+import { pointOf, PointSeries, toHrTime, type ConnectionPoint } from './connection-point.ts';
 import { DurationPoints } from './duration-points.ts';
 import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
 
@@ -77,8 +77,8 @@ export class ConnectionProducer implements MetricProducer {
   *prepare(publication: Publication<Attributes>): Generator<void, void> {
     let prepared = 0;
     for (const series of publication.series) {
-      if (series.publishedAtMs < publication.takenAtMs) continue;
-      this.#pointsOf(series).makePoints(series.measures);
+      if (series.publishedAtMs < publication.takenAtMs && this.#points.has(series)) continue;
+      this.pointsOf(series);
       if (++prepared % SLICE_SERIES === 0) yield;
     }
   }
@@ -97,7 +97,7 @@ export class ConnectionProducer implements MetricProducer {
       for (const point of points) lists.add(point);
     }
     for (const { series, measure, value } of publication.gauges) {
-      const point = pointOf(this.#pointsOf(series), measure);
+      const point = pointOf(this.pointsOf(series), measure);
       update(point, value, takenAt);
       lists.add(point);
     }
@@ -118,6 +118,18 @@ export class ConnectionProducer implements MetricProducer {
     ].filter(({ dataPoints }) => dataPoints.length > 0);
   }
 
+  /** They show nothing before they are published. */
+  pointsOf(series: Series<Attributes>): PointSeries {
+    let made = this.#points.get(series);
+    if (made === undefined) {
+      const { labels, startTimeMs, publishedAtMs } = series;
+      made = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
+      this.#points.set(series, made);
+    }
+    made.makePoints(series.measures);
+    return made;
+  }
+
   async collect(): Promise<CollectionResult> {
     const scopeMetrics =
       this.#metrics.length > 0 ? [{ scope: this.#scope, metrics: this.#metrics }] : [];
@@ -125,19 +137,8 @@ export class ConnectionProducer implements MetricProducer {
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
 
-  #pointsOf(series: Series<Attributes>): PointSeries {
-    let points = this.#points.get(series);
-    if (points === undefined) {
-      const { labels, startTimeMs, publishedAtMs } = series;
-      points = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
-      this.#points.set(series, points);
-    }
-    return points;
-  }
-
   #updated(series: Series<Attributes>, takenAt: HrTime): PointSeries {
-    const made = this.#pointsOf(series);
-    made.makePoints(series.measures);
+    const made = this.pointsOf(series);
     const { points } = made;
     const { values } = series;
     for (let at = 0; at < points.length; at++) update(points[at]!, values[at]!, takenAt);
@@ -176,9 +177,4 @@ function sum(
     isMonotonic,
     dataPoints,
   };
-}
-
-function toHrTime(epochMs: number): HrTime {
-  const seconds = Math.trunc(epochMs / 1000);
-  return [seconds, Math.trunc((epochMs - seconds * 1000) * 1e6)];
 }

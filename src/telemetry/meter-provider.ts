@@ -36,12 +36,16 @@ interface Options {
   readonly describeOverflow: PushProducerOptions['describeOverflow'];
   /** The Prometheus page's reader is used where `settings` ask for it. */
   readonly page: { readonly reader: MetricReader };
+  /** Of this agent over its restarts; another one each time where left out. */
+  readonly instanceId?: string | undefined;
   readonly log: Log;
 }
 
 export interface Telemetry {
   /** For khan's own metrics. */
   readonly meter: Meter;
+  /** Undefined where nothing is pushed. */
+  readonly push: Pick<OtlpPush, 'ended' | 'isDelta'> | undefined;
   /**
    * Pushes what there is for the last time and ends all readers. A collector that does not answer
    * within the timeout is logged; an SDK retry may then still hold the event loop open for seconds.
@@ -69,6 +73,7 @@ export async function startTelemetry(options: Options): Promise<Telemetry> {
   push?.observe(meter);
   return {
     meter,
+    push,
     async shutdown({ timeoutMs }) {
       try {
         await provider.shutdown({ timeoutMillis: timeoutMs });
@@ -82,7 +87,13 @@ export async function startTelemetry(options: Options): Promise<Telemetry> {
 }
 
 /** What the user says about the resource wins over what khan knows. */
-function describeResource({ nodeName, serviceName, serviceVersion, log }: Options): Resource {
+function describeResource({
+  nodeName,
+  serviceName,
+  serviceVersion,
+  instanceId = randomUUID(),
+  log,
+}: Options): Resource {
   const detectors = [resourceAttributesEnvDetector, serviceNameEnvDetector];
   const { attributes = {} } = resourceAttributesEnvDetector.detect();
   if (process.env['OTEL_RESOURCE_ATTRIBUTES'] && Object.keys(attributes).length === 0) {
@@ -93,7 +104,7 @@ function describeResource({ nodeName, serviceName, serviceVersion, log }: Option
       resourceFromAttributes({
         [ATTR_SERVICE_NAME]: serviceName,
         [ATTR_SERVICE_VERSION]: serviceVersion,
-        [ATTR_SERVICE_INSTANCE_ID]: randomUUID(),
+        [ATTR_SERVICE_INSTANCE_ID]: instanceId,
         [ATTR_K8S_NODE_NAME]: nodeName,
         [ATTRIBUTE.hostName]: hostname(),
       }),

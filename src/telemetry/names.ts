@@ -187,6 +187,16 @@ export const METRIC = {
     unit: 's',
     description: 'When the published snapshot was taken, in seconds since 1970',
   },
+  agentStateSaves: {
+    name: 'khan_agent_state_saves',
+    unit: '{save}',
+    description: 'States that the agent has written for its next start, by result',
+  },
+  agentStateBytes: {
+    name: 'khan_agent_state_bytes',
+    unit: 'By',
+    description: 'Size of the state that the agent has written last',
+  },
   agentPushRequests: {
     name: 'khan_agent_push_requests',
     unit: '{request}',

@@ -18,6 +18,9 @@ const BATCH_POINTS_MAX = 1000;
 
 export interface OtlpPush {
   readonly reader: MetricReader;
+  readonly isDelta: boolean;
+  /** The series that have ended, and wait for a push that tells it. */
+  readonly ended: Pick<PushProducer, 'save' | 'restore'>;
   /** The collector has not accepted so many points of a request. */
   rejected(points: number): void;
   /** Makes khan's metrics about the push. */
@@ -79,6 +82,8 @@ export function pushThrough(
   });
   return {
     reader,
+    isDelta: options.isDelta,
+    ended: producer,
     rejected: (points) => observer.rejected(points),
     observe: (meter) => observer.observe(meter, producer),
   };

@@ -55,10 +55,10 @@ interface Rendering {
 export class PrometheusPage {
   /** For the MeterProvider; until it has one, there is no page. */
   readonly reader: MetricReader;
+  readonly scrapes: ScrapeLog;
   readonly #options: Required<Options>;
   readonly #serializer = createSerializer();
   readonly #encoding = { labels: new LabelParts(), pool: new ChunkPool() };
-  readonly #scrapes: ScrapeLog;
   readonly #shared = new Map<Format, Rendering>();
   readonly #budget = new PageBudget();
 
@@ -69,7 +69,7 @@ export class PrometheusPage {
       preventServerStart: true,
       metricProducers: [producer],
     });
-    this.#scrapes = new ScrapeLog({ pollIntervalMs });
+    this.scrapes = new ScrapeLog({ pollIntervalMs });
   }
 
   /** Answers one scrape; a failure is logged and answered with 500, never thrown. */
@@ -77,9 +77,9 @@ export class PrometheusPage {
     const { now, log } = this.#options;
     const client = clientOf(request);
     const format = chooseFormat(request.headers.accept);
-    const rendering = this.#share(format, this.#scrapes.horizonMs(client, now()));
+    const rendering = this.#share(format, this.scrapes.horizonMs(client, now()));
     if (await answer({ request, response }, rendering.page, log)) {
-      this.#scrapes.note(client, { nowMs: now(), seenAtMs: rendering.seenAtMs });
+      this.scrapes.note(client, { nowMs: now(), seenAtMs: rendering.seenAtMs });
     }
   }
 

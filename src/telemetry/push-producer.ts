@@ -1,4 +1,4 @@
-import { diag, type Attributes } from '@opentelemetry/api';
+import { diag, type Attributes, type HrTime } from '@opentelemetry/api';
 import {
   DataPointType,
   type CollectionResult,
@@ -7,8 +7,10 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { CarriedCounts } from './carried-counts.ts';
 import { PointLists, SIGNAL_OF } from './connection-metrics.ts';
-import { ConnectionPoint, type PointSeries } from './connection-point.ts';
+import { ConnectionPoint, toHrTime, type PointSeries } from './connection-point.ts';
 import type { ConnectionProducer } from './connection-producer.ts';
+import { ATTRIBUTE } from './names.ts';
+import { restoredEnd, savedEnd, type SavedEnd } from './saved-points.ts';
 
 /** Series that have ended, and wait for the next push or while pushes fail. */
 export interface WaitingLimits {
@@ -47,7 +49,8 @@ export class PushProducer implements MetricProducer {
   readonly #carried: CarriedCounts;
   /** The oldest first. */
   readonly #waiting = new Set<PointSeries>();
-  #lastEnded: PointSeries | undefined;
+  /** When the last of the ended ones did. */
+  #endedAt: HrTime = [0, 0];
   #lostSeries = 0;
 
   constructor(options: PushProducerOptions) {
@@ -73,7 +76,7 @@ export class PushProducer implements MetricProducer {
   add(points: PointSeries): void {
     // Even if all seems to be delivered: a request that is under way may carry an older value.
     this.#waiting.add(points);
-    this.#lastEnded = points;
+    this.#endedAt = points.points[0]?.endTime ?? this.#endedAt;
     if (this.#waiting.size <= this.#limits.lostAbove) return;
     this.#forgetDelivered();
     if (this.#waiting.size <= this.#limits.lostAbove) return;
@@ -82,6 +85,24 @@ export class PushProducer implements MetricProducer {
     diag.warn(
       `Cannot keep what ${LOST_SERIES} ended series have counted: too many wait for a push`,
     );
+  }
+
+  /** Those that wait, and what is told as overflow. */
+  *save(): Generator<SavedEnd> {
+    for (const points of this.#waiting) if (isSomeWaiting(points)) yield savedEnd(points);
+    yield* this.#carried.save(this.#endedAt);
+  }
+
+  /** Before the first series ends. */
+  restore(saved: Iterable<SavedEnd>): void {
+    for (const one of saved) {
+      if (one.labels[ATTRIBUTE.overflow] === true) {
+        this.#carried.restore(one);
+        this.#endedAt = toHrTime(one.endTimeMs);
+      } else {
+        this.add(restoredEnd(one));
+      }
+    }
   }
 
   async collect(): Promise<CollectionResult> {
@@ -135,9 +156,7 @@ export class PushProducer implements MetricProducer {
       const dataPoints = metric.dataPoints.concat(others);
       merged.set(name, {
         ...metric,
-        dataPoints: isCarried
-          ? this.#carried.merge(signal, dataPoints, this.#lastEnded!.points[0]!.endTime)
-          : dataPoints,
+        dataPoints: isCarried ? this.#carried.merge(signal, dataPoints, this.#endedAt) : dataPoints,
       });
     }
     return [...merged.values()];

@@ -9,6 +9,11 @@ interface Client {
   readonly seenAtMs: number;
 }
 
+export interface SavedClient extends Client {
+  /** As the caller calls it. */
+  readonly client: string;
+}
+
 /**
  * Who has seen what: decides how long the Prometheus page shows a new counter series as 0.
  *
@@ -22,11 +27,18 @@ interface Client {
  * What a client has seen is told by the time of the snapshot that was on its page, not by the time
  * of its scrape: a series becomes visible a while after its snapshot was taken, and a scrape in
  * between has not seen it. Clients that the caller cannot tell apart (a proxy's) count as one.
+ *
+ * Where a state is kept, only that counts as seen which the state knows: after a crash a page must not
+ * hold what the page before it has shown.
  */
 export class ScrapeLog {
   readonly #pollIntervalMs: number;
   /** By what the caller calls them, the latest last. */
   readonly #clients = new Map<string, Client>();
+  /** As the state has them; undefined where none is kept. */
+  #saved: ReadonlyMap<string, Client> | undefined;
+  /** takenAtMs of the state that this log went on from. */
+  #restoredMs = Number.NEGATIVE_INFINITY;
 
   constructor({ pollIntervalMs }: { readonly pollIntervalMs: number }) {
     this.#pollIntervalMs = pollIntervalMs;
@@ -40,13 +52,42 @@ export class ScrapeLog {
     const releasedMs = nowMs - this.#pollIntervalMs;
     const known = this.#clients.get(client);
     if (known === undefined || nowMs - known.scrapedAtMs > AWAY_MS_MAX) return releasedMs;
-    return Math.min(releasedMs, known.seenAtMs);
+    const savedAtMs = this.#saved?.get(client)?.seenAtMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(releasedMs, known.seenAtMs, savedAtMs);
   }
 
-  /** Notes that `client` has got a page with the publication taken at `seenAtMs`. */
+  save(): readonly SavedClient[] {
+    // Who came before the first publication has seen nothing: -Infinity, which JSON does not know.
+    return Array.from(this.#clients, ([client, { scrapedAtMs, seenAtMs }]) => {
+      return { client, scrapedAtMs, seenAtMs: Math.max(0, seenAtMs) };
+    });
+  }
+
+  /** A state has these clients. */
+  saved(clients: readonly SavedClient[]): void {
+    this.#saved = new Map(clients.map(({ client, ...seen }) => [client, seen]));
+  }
+
+  /** Goes on from the clients of a state, and of the snapshot taken at `takenAtMs`. */
+  restore(clients: readonly SavedClient[], takenAtMs: number): void {
+    this.saved(clients);
+    this.#restoredMs = takenAtMs;
+    for (const { client, ...seen } of clients) this.#clients.set(client, seen);
+  }
+
+  /**
+   * Notes that `client` has got a page with the publication taken at `seenAtMs`; -Infinity while there is
+   * none, which does not undo what the client may have seen before a restart.
+   */
   note(client: string, { nowMs, seenAtMs }: { nowMs: number; seenAtMs: number }): void {
+    const before =
+      this.#clients.get(client)?.seenAtMs ??
+      Math.min(nowMs - this.#pollIntervalMs, this.#restoredMs);
     this.#clients.delete(client);
-    this.#clients.set(client, { scrapedAtMs: nowMs, seenAtMs });
+    this.#clients.set(client, {
+      scrapedAtMs: nowMs,
+      seenAtMs: Number.isFinite(seenAtMs) ? seenAtMs : before,
+    });
     const [oldest] = this.#clients.keys();
     if (this.#clients.size > CLIENTS_MAX && oldest !== undefined) this.#clients.delete(oldest);
   }

@@ -25,6 +25,7 @@ t.test('an agent that is told nothing polls its own namespace every 30 s', async
     'series-max': 20_000,
     'otlp-names': 'khan',
     signals: ['idle', 'half_closed', 'unanswered', 'oldest', 'traffic'],
+    'state-dir': undefined,
     exclude: DEFAULT_EXCLUDE.map(parseExclude),
     once: false,
     'log-level': 'info',

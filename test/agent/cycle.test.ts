@@ -27,10 +27,12 @@ interface Outside {
   readonly take: () => Snapshot;
   readonly divide?: (takeovers: readonly AddressTakeover[]) => EdgeColumns;
   readonly names?: Names;
+  /** Is told what is published at that moment. */
+  readonly save?: (publishedAtMs: number) => void;
 }
 
 /** A cycle with everything real but the kernel and the source of names. */
-function createCycle({ take, divide = notAsked, names = NO_NAMES }: Outside) {
+function createCycle({ take, divide = notAsked, names = NO_NAMES, save }: Outside) {
   const { log, lines } = capturedLog();
   const nodeName = 'node-a';
   const producer = new ConnectionProducer({ nodeName, version: '0.1.0' });
@@ -57,6 +59,7 @@ function createCycle({ take, divide = notAsked, names = NO_NAMES }: Outside) {
     metrics: new SelfMetrics(provider.getMeter('khan')),
     kernel: new KernelMetrics(provider.getMeter('khan'), { nodeName }),
     events: new EventMetrics(provider.getMeter('khan')),
+    state: save && { save: async () => save(producer.takenAtMs) },
     log,
   });
   const values = async (metric: string) => linesOf(await page.render(), metric);
@@ -96,6 +99,28 @@ t.test('a tick publishes what the snapshot says and counts itself', async (t) =>
     'khan_agent_cycles_total{result="failure"} 0',
     'khan_agent_cycles_total{result="success"} 2',
   ]);
+});
+
+t.test('a snapshot is saved before it is published', async (t) => {
+  const table = new SimulatedTable();
+  const takenAtMs = [1000, 2000, 3000];
+  const publishedAtMs: number[] = [];
+  const take = () => table.snapshot(takenAtMs.shift() ?? fail('no more'));
+  const { cycle } = createCycle({ take, save: (atMs) => publishedAtMs.push(atMs) });
+  for (let tick = 0; tick < 3; tick++) await cycle.tick(signal);
+  t.strictSame(publishedAtMs, [Number.NEGATIVE_INFINITY, 1000, 2000]);
+});
+
+t.test('a snapshot that cannot be saved for good is not published', async (t) => {
+  const table = new SimulatedTable();
+  const save = inTurn([() => {}, () => fail('another agent writes there too'), () => {}]);
+  const takenAtMs = [1000, 2000, 3000];
+  const take = () => table.snapshot(takenAtMs.shift() ?? fail('no more'));
+  const { cycle, producer, resets } = createCycle({ take, save });
+  await cycle.tick(signal);
+  await t.rejects(cycle.tick(signal), /another agent/);
+  t.equal(producer.takenAtMs, 1000);
+  t.strictSame(resets, ['reset']);
 });
 
 t.test('a failed take is thrown on and counted, and what was published stays', async (t) => {

@@ -54,6 +54,37 @@ t.test('a worker that died between two snapshots is replaced', { skip }, async (
   t.equal((await source.take()).baseline, true);
 });
 
+t.test('whoever takes the place of a worker that died writes its state', { skip }, async (t) => {
+  await using namespace = await NetworkNamespace.create('quiet');
+  const state = { path: t.testdir(), stamp: undefined };
+  await using source = new SnapshotSource({ netns: namespace.path, state });
+  t.strictSame(await source.save(), { kind: 'nothing' }, 'there is nothing yet');
+  const save = async () => {
+    source.write('head', new TextEncoder().encode('{}'));
+    return (await source.save()).kind;
+  };
+  for (let worker = 0; worker < 2; worker++) {
+    const starting = nextWorker();
+    await source.take();
+    t.equal(await save(), 'saved');
+    t.equal(await save(), 'saved', 'as often as one likes');
+    await (await starting).terminate();
+  }
+  t.equal(await save(), 'nothing', 'without a worker there are no rows');
+});
+
+t.test('rows that cannot be any are refused', { skip }, async (t) => {
+  await using namespace = await NetworkNamespace.create('quiet');
+  await using source = new SnapshotSource({ netns: namespace.path });
+  const columns = [{ name: 'ipv4.words', bytes: new Uint8Array(7) }];
+  await t.rejects(source.resume(columns, []), {
+    cause: { message: 'Cannot load rows from 7 bytes' },
+  });
+  t.equal((await source.take()).baseline, true);
+  t.equal((await source.resume([], [])).number.length, 0);
+  t.equal((await source.take()).baseline, false, 'no rows are as good as any');
+});
+
 t.test('a source that is disposed of ends its worker', { skip }, async (t) => {
   await using namespace = await NetworkNamespace.create('quiet');
   const source = new SnapshotSource({ netns: namespace.path });

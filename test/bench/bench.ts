@@ -68,6 +68,10 @@ const settings = {
     max: 1000,
     description: 'Rounds; each measures the baseline and the scenario, and the median is reported',
   }),
+  state: flag({
+    description:
+      'The agent of cycle and footprint keeps its state, in a directory of the benchmark',
+  }),
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;
 

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { createAgent } from '../../src/agent/agent.ts';
@@ -9,11 +11,14 @@ import { createLog } from '../../src/runtime/log.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { longestBlockMs } from './loop-block.ts';
+import { temporaryFolder } from './program.ts';
 
 export interface Size {
   readonly entries: number;
   readonly edges: number;
   readonly rounds: number;
+  /** Is kept. */
+  readonly state: boolean;
 }
 
 /** One line of the result; `ms`, `user_ms` and `sys_ms` are medians over the rounds. */
@@ -21,6 +26,8 @@ export interface CycleResult {
   readonly scenario: string;
   readonly entries: number;
   readonly edges: number;
+  /** Size of the state that is kept; 0 where none is. */
+  readonly state_mb: number;
   readonly ms: number;
   /** A bare discard of the same dump, in a thread of its own. */
   readonly baseline_ms: number;
@@ -51,17 +58,26 @@ const WARM_UP_ROUNDS = 6;
 const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
 
 /** The whole cycle, dump to published series, as the agent runs it, beside the floor. */
-export async function benchCycle({ entries, edges, rounds }: Size): Promise<CycleResult[]> {
+export async function benchCycle(size: Size): Promise<CycleResult[]> {
+  const { entries, edges, rounds, state } = size;
+  await using resources = new AsyncDisposableStack();
   await using namespace = await NetworkNamespace.create('bench');
   await runCommand(
     [process.execPath, FILL_TABLE]
       .concat(['--netns', namespace.path])
       .concat(['--entries', String(entries), '--edges', String(edges)]),
   );
+  const folder = await temporaryFolder(resources);
   await using discard = new DiscardWorker(namespace.path);
   await using agent = await createAgent(
     {
-      settings: readSettings(agentSettings, ['--netns', namespace.path, '--exclude', 'none'], {}),
+      settings: readSettings(
+        agentSettings,
+        ['--netns', namespace.path, '--exclude', 'none'].concat(
+          state ? ['--state-dir', folder] : [],
+        ),
+        {},
+      ),
       version: '0.0.0',
       log: createLog({ name: 'bench', level: 'warn' }),
     },
@@ -86,6 +102,7 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
     const { user, system } = process.cpuUsage(cpu);
     samples.push({ ms, baselineMs, ratio: ms / baselineMs, user, system, blockMs });
   }
+  const stateBytes = state ? (await stat(join(folder, 'agent.state'))).size : 0;
   const rssBytes = process.memoryUsage.rss();
   const scrapeBlocksMs: number[] = [];
   for (let round = 0; round < Math.min(rounds, 5); round++) {
@@ -97,6 +114,7 @@ export async function benchCycle({ entries, edges, rounds }: Size): Promise<Cycl
       scenario: 'cycle',
       entries,
       edges,
+      state_mb: rounded(stateBytes / 1e6),
       ms: rounded(medianOf(({ ms }) => ms)),
       baseline_ms: rounded(medianOf(({ baselineMs }) => baselineMs)),
       ratio: rounded(medianOf(({ ratio }) => ratio)),

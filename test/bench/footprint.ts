@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../src/demo/command.ts';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import { kubeconfigFor, memoryOf, startProgram, statusOf } from './program.ts';
+import { kubeconfigFor, memoryOf, startProgram, statusOf, temporaryFolder } from './program.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 const READY_MS_MAX = 30_000;
@@ -24,6 +23,8 @@ export interface FootprintSize {
   readonly entries: number;
   readonly edges: number;
   readonly rounds: number;
+  /** Is kept: each round but the first goes on from that of the round before. */
+  readonly state: boolean;
 }
 
 /** One line of the result, medians over the rounds. */
@@ -49,8 +50,7 @@ type Sample = Pick<FootprintResult, 'ready_ms' | 'rss_mb' | 'rss_scraped_mb' | '
 /** Start-up time and memory of both programs as shipped, beside running from source. */
 export async function benchFootprint(size: FootprintSize): Promise<FootprintResult[]> {
   await using resources = new AsyncDisposableStack();
-  const staged = await mkdtemp(join(tmpdir(), 'khan-bench-'));
-  resources.defer(() => rm(staged, { recursive: true }));
+  const staged = await temporaryFolder(resources);
   const run = (program: string, argv: readonly string[]) =>
     execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
   run('npm', ['run', '-s', 'build']);
@@ -71,15 +71,19 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
   const [port] = await once(api.stdout!, 'data');
   const kubeconfig = await kubeconfigFor(`http://127.0.0.1:${String(port).trim()}`, resources);
 
-  const agent = (netns: string) =>
-    ['agent', '--netns', netns, '--exclude', 'none', '--poll-interval', `${POLL_MS}ms`].concat([
-      '--series-max',
-      String(edges),
-    ]);
+  const agent = async (netns: string) =>
+    ['agent', '--netns', netns, '--exclude', 'none', '--poll-interval', `${POLL_MS}ms`]
+      .concat(['--series-max', String(edges)])
+      .concat(size.state ? ['--state-dir', await temporaryFolder(resources)] : []);
   const controller = ['controller', '--kubeconfig', kubeconfig, '--tls', 'off', '--auth', 'none'];
   const programs = [
-    { program: 'agent', argv: agent(idle.path), pages: '--listen', table: {} },
-    { program: 'agent', argv: agent(loaded.path), pages: '--listen', table: { entries, edges } },
+    { program: 'agent', argv: await agent(idle.path), pages: '--listen', table: {} },
+    {
+      program: 'agent',
+      argv: await agent(loaded.path),
+      pages: '--listen',
+      table: { entries, edges },
+    },
     {
       program: 'controller',
       argv: [...controller, '--listen', '127.0.0.1:0'],

@@ -21,13 +21,18 @@ export function startProgram(
   return child;
 }
 
+export async function temporaryFolder(resources: AsyncDisposableStack): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'khan-bench-'));
+  resources.defer(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
 /** For a controller beside an API server on plain HTTP. */
 export async function kubeconfigFor(
   server: string,
   resources: AsyncDisposableStack,
 ): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'khan-bench-'));
-  resources.defer(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(resources);
   const path = join(folder, 'kubeconfig.json');
   const name = 'bench';
   await writeFile(

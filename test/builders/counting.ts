@@ -12,8 +12,8 @@ export const NO_TIMEOUTS: Timeouts = {
 
 /** A tally and somebody who reads what it says. */
 export class Counting {
-  readonly #tally: Tally;
-  readonly #reader = new EdgeReader();
+  #tally: Tally;
+  #reader = new EdgeReader();
 
   constructor(seed = 1) {
     this.#tally = new Tally({ seed, followsEvents: true });
@@ -45,6 +45,16 @@ export class Counting {
   /** What the last snapshot's edges are once these addresses were taken over. */
   divide(takeovers: readonly AddressTakeover[]): Map<string, EdgeCounts> {
     return this.#reader.readAgain(this.#tally.divide(takeovers));
+  }
+
+  /** All that was known is gone but the columns, and these takeovers. Returns the edges as they are then. */
+  restart(takeovers: readonly AddressTakeover[], seed: number): Map<string, EdgeCounts> {
+    const columns = this.#tally.columns();
+    if (columns === undefined) throw new Error('Cannot restart: no dump came through');
+    const kept = columns.map(({ name, bytes }) => ({ name, bytes: bytes.slice() }));
+    this.#tally = new Tally({ seed });
+    this.#reader = new EdgeReader();
+    return this.#reader.read(this.#tally.resume(kept, takeovers));
   }
 
   /** A dump that does not come to its end. */

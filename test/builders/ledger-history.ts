@@ -5,6 +5,7 @@ import { Ledger } from '../../src/connections/ledger.ts';
 import type { Series } from '../../src/connections/series.ts';
 import { ATTRIBUTE } from '../../src/telemetry/names.ts';
 import type { Identity } from '../../src/inventory/identity.ts';
+import { throughJson } from './saved.ts';
 import { SimulatedTable, type Route, type Row } from './simulated-table.ts';
 
 const NODE = 'node-a';
@@ -40,6 +41,7 @@ const anyRoute = fc.constantFrom(...ROUTES);
 const anyStep = fc.record({
   afterMs: fc.integer({ min: 1, max: 50_000 }),
   restart: fc.nat(14).map((roll) => roll === 0),
+  resume: fc.nat(3).map((roll) => roll === 0),
   opens: fc.array(
     fc.record({
       route: anyRoute,
@@ -114,24 +116,31 @@ export interface Told {
 
 interface Playing {
   readonly seriesMax: number;
+  /** Behind steps that say so, another ledger goes on from what the last one has saved. */
+  readonly resumes?: boolean;
   readonly describe?: (edge: Edge) => object;
 }
 
 /** Plays the steps of a history, each with a snapshot at its end. */
-export function* play(steps: readonly Step[], { seriesMax, describe = labelsOfEdge }: Playing) {
+export function* play(
+  steps: readonly Step[],
+  { seriesMax, resumes = false, describe = labelsOfEdge }: Playing,
+) {
   const table = new SimulatedTable();
   const owners = new Map<string, Identity | undefined>();
-  const ledger = new Ledger<object>({
-    nodeName: NODE,
-    seriesMax,
-    seriesTtlMs: SERIES_TTL_MS,
-    exclude: [parseExclude('127.0.0.0/8')],
-    signals: [],
-    describe,
-    describeOverflow,
-  });
+  const newLedger = () =>
+    new Ledger<object>({
+      nodeName: NODE,
+      seriesMax,
+      seriesTtlMs: SERIES_TTL_MS,
+      exclude: [parseExclude('127.0.0.0/8')],
+      signals: [],
+      describe,
+      describeOverflow,
+    });
+  let ledger = newLedger();
   let takenAtMs = 1_000_000;
-  for (const { afterMs, restart, opens, closes, flashes, renames } of steps) {
+  for (const { afterMs, restart, resume, opens, closes, flashes, renames } of steps) {
     takenAtMs += afterMs;
     for (const { route, ...what } of opens) table.open(route, what);
     for (const { route, count } of closes) table.close(route, { count });
@@ -153,5 +162,9 @@ export function* play(steps: readonly Step[], { seriesMax, describe = labelsOfEd
         return { ...row, labels, key: JSON.stringify(labels) };
       });
     yield { takenAtMs, rows, series, ended: publication.ended, ledger } satisfies Told;
+    if (!resumes || !resume) continue;
+    const saved = throughJson(ledger.save()!);
+    ledger = newLedger();
+    Array.from(ledger.restore(saved, table.resume()));
   }
 }

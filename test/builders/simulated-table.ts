@@ -3,6 +3,7 @@ import {
   FRESH_WORDS,
   NO_PORT,
   STATE_SLOTS,
+  type EdgeColumns,
   type Snapshot,
 } from '../../src/connections/snapshot.ts';
 import { SIGNAL_SLOTS } from '../../src/connections/signals.ts';
@@ -77,6 +78,19 @@ export class SimulatedTable {
     for (const { route, connections } of edges) {
       for (const { slot } of connections) this.open(route, { slot });
     }
+  }
+
+  /** Somebody goes on from what the last snapshot held: with other numbers, and all edges fresh. */
+  resume(): EdgeColumns {
+    const edges = [...this.#edges.values()].toReversed();
+    this.#edges.clear();
+    this.#free = [];
+    this.#high = edges.length;
+    for (const [number, { route, connections }] of edges.entries()) {
+      const fresh = { route, number, isFresh: true, opened: 0, closed: 0, connections };
+      this.#edges.set(route, fresh);
+    }
+    return this.snapshot(0).edges;
   }
 
   snapshot(takenAtMs: number, localAddresses: readonly string[] = []): Snapshot {

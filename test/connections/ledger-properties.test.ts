@@ -116,7 +116,15 @@ t.test('with room for all, the ledger says what the plain model says', async (t)
 });
 
 t.test('opened − closed is the change of active, whatever is renamed', async (t) => {
-  const first = { afterMs: 1, restart: false, opens: [], closes: [], flashes: [], renames: [] };
+  const first = {
+    afterMs: 1,
+    restart: false,
+    resume: false,
+    opens: [],
+    closes: [],
+    flashes: [],
+    renames: [],
+  };
   const histories = anyHistory.map((steps) => [
     first,
     ...steps.map((step) => ({ ...step, restart: false })),

@@ -6,6 +6,7 @@ import { Tally } from '../../src/connections/tally.ts';
 import type { Identity, Takeover } from '../../src/inventory/identity.ts';
 import { entryOf, flow, flow6, type Flow } from '../builders/flow.ts';
 import { NO_TIMEOUTS } from '../builders/counting.ts';
+import { throughJson } from '../builders/saved.ts';
 import { countsOf } from '../builders/series.ts';
 
 const BEGAN_MS = 1_790_000_000_000;
@@ -21,10 +22,8 @@ interface Names {
   readonly takeovers?: Readonly<Record<string, Takeover>>;
 }
 
-/** A tally and a ledger, with a table and names that the test says. */
-class Agent {
-  readonly #tally = new Tally({ seed: 1 });
-  readonly #ledger = new Ledger<object>({
+function newLedger(): Ledger<object> {
+  return new Ledger<object>({
     nodeName: 'node-a',
     seriesMax: 100,
     seriesTtlMs: 60_000,
@@ -36,8 +35,26 @@ class Agent {
     }),
     describeOverflow: (primary) => ({ primary }),
   });
+}
+
+/** A tally and a ledger, with a table and names that the test says. */
+class Agent {
+  #tally = new Tally({ seed: 1 });
+  #ledger = newLedger();
   #takenAtMs = BEGAN_MS;
   divisions = 0;
+
+  /** Others go on from what these two say of themselves. */
+  restart(): void {
+    const saved = throughJson(this.#ledger.save()!);
+    const columns = this.#tally.columns()!.map(({ name, bytes }) => {
+      return { name, bytes: bytes.slice() };
+    });
+    this.#tally = new Tally({ seed: 2 });
+    this.#ledger = newLedger();
+    const edges = this.#tally.resume(columns, [...saved.formerOwners]);
+    Array.from(this.#ledger.restore(saved, edges));
+  }
 
   /** Opened, closed and active by edge. */
   cycle(flows: readonly Flow[], { owners, takeovers = {} }: Names): Record<string, string> {
@@ -112,6 +129,35 @@ t.test('what began before an address was taken over stays with its former owner'
   });
   t.strictSame(agent.cycle([connection(4, 11)], after), {
     'a > db': '2 opened, 2 closed, 0 active',
+    'b > db': '2 opened, 1 closed, 1 active, not primary',
+  });
+});
+
+t.test('over a restart a former owner keeps its connections, and its name', async (t) => {
+  const agent = new Agent();
+  agent.cycle([], before);
+  const [first, second, third] = [connection(1, 1), connection(2, 9), connection(3, 10)];
+  agent.cycle([first, second, third], after);
+  agent.restart();
+  // The controller remembers for five minutes only who had the address before.
+  const forgotten = { owners: after.owners };
+  const expected = {
+    'a > db': '2 opened, 0 closed, 2 active',
+    'b > db': '1 opened, 0 closed, 1 active, not primary',
+  };
+  t.strictSame(agent.cycle([first, second, third], forgotten), expected);
+  agent.restart();
+  t.strictSame(agent.cycle([first, second, third], after), expected, 'told once more');
+  t.strictSame(agent.cycle([second], after), {
+    'a > db': '2 opened, 1 closed, 1 active',
+    'b > db': '1 opened, 1 closed, 0 active, not primary',
+  });
+  const later: Names = {
+    owners: { [CLIENT]: C, [SERVER]: DB },
+    takeovers: { [CLIENT]: { sinceMs: BEGAN_MS + 20_000, previous: B } },
+  };
+  t.strictSame(agent.cycle([second, connection(4, 12)], later), {
+    'a > db': '2 opened, 1 closed, 1 active',
     'b > db': '2 opened, 1 closed, 1 active, not primary',
   });
 });

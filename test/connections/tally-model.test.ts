@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import t from 'tap';
+import type { AddressTakeover } from '../../src/connections/snapshot.ts';
 import { Counting } from '../builders/counting.ts';
 import type { EdgeCounts } from '../builders/edge-reader.ts';
 import { flow, flow6, type Flow } from '../builders/flow.ts';
@@ -61,6 +62,8 @@ const anyStep = fc.record({
     ),
     { freq: 2 },
   ),
+  /** The seed of the next tally. */
+  restart: fc.option(fc.nat(0xffff_ffff), { freq: 2 }),
 });
 type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never;
 
@@ -118,6 +121,17 @@ function byRoute<T>(edges: Map<string, T>): Map<string, T[]> {
   return routes;
 }
 
+/** Those with connections, with nothing opened or closed since. */
+function liveOf(edges: Map<string, EdgeCounts>): Map<string, EdgeCounts> {
+  const live = [...edges].filter(([, { active }]) => Object.values(active).length > 0);
+  return new Map(live.map(([name, { active }]) => [name, { opened: 0, closed: 0, active }]));
+}
+
+function isInUse(edges: Map<string, EdgeCounts>, takeover: number): boolean {
+  const numbers = [...edges.keys()].flatMap((name) => name.split(' before ')[1]?.split(',') ?? []);
+  return numbers.includes(String(takeover));
+}
+
 function sum<T>(values: readonly T[], of: (value: T) => number): number {
   return values.reduce((total, value) => total + of(value), 0);
 }
@@ -125,6 +139,7 @@ function sum<T>(values: readonly T[], of: (value: T) => number): number {
 t.test('whatever happens to the table, the tally says what a plain model says', async (t) => {
   let reopened = 0;
   let divided = 0;
+  let restarted = 0;
   let lastTakeover = 0;
   fc.assert(
     fc.property(
@@ -135,6 +150,7 @@ t.test('whatever happens to the table, the tally says what a plain model says', 
         const counting = new Counting(seed);
         const model = new TallyModel();
         const total = new Map<string, number>();
+        const told: AddressTakeover[] = [];
         let table = later(first, { ...steps[0]!, births: [] });
         for (const step of steps) {
           const dump = withRepeats(table, step.repeats);
@@ -147,6 +163,7 @@ t.test('whatever happens to the table, the tally says what a plain model says', 
           let { edges } = said;
           if (step.takeovers !== null) {
             const takeovers = step.takeovers.map((one) => ({ ...one, number: ++lastTakeover }));
+            told.push(...takeovers);
             edges = counting.divide(takeovers);
             assert.deepEqual(plain(edges), plain(model.divide(takeovers)));
             divided += [...edges.keys()].filter((name) => name.includes('before')).length;
@@ -165,6 +182,13 @@ t.test('whatever happens to the table, the tally says what a plain model says', 
             total.set(route, rest);
             if (opened > 0 && closed > 0) reopened++;
           }
+
+          if (step.restart !== null) {
+            const live = liveOf(edges);
+            const inUse = told.filter(({ number }) => isInUse(live, number));
+            assert.deepEqual(plain(counting.restart(inUse, step.restart)), plain(live));
+            restarted++;
+          }
           table = later(table, step);
         }
       },
@@ -173,4 +197,5 @@ t.test('whatever happens to the table, the tally says what a plain model says', 
   );
   t.ok(reopened > 100, 'edges that open and close at once');
   t.ok(divided > 1000, 'edges of former owners');
+  t.ok(restarted > 100, 'tallies that went on from what another one had kept');
 });

@@ -1,9 +1,5 @@
 /** A real Prometheus scrapes the agent of a namespace with real connections, in both formats. */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTcpServer } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createAgent } from '../../src/agent/agent.ts';
@@ -12,28 +8,18 @@ import { readSettings } from '../../src/runtime/settings.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 import { TrackedNamespace } from '../fakes/tracked-namespace.ts';
+import { noPrometheus, portOf, startPrometheus } from './prometheus-server.ts';
 import { skip as noKernel } from './skip.ts';
 
 const CLIENT = '10.0.0.1';
 const SERVER = '10.0.0.2';
 const POLL_MS = 300;
 const PATIENCE_MS = 60_000;
-const HAS_PROMETHEUS = spawnSync('prometheus', ['--version']).error === undefined;
-const MAY_SKIP = process.env['CI'] !== 'true';
-const NO_PROMETHEUS = 'PROMETHEUS IS NOT INSTALLED: nobody has scraped the page';
-const skip = noKernel || (!HAS_PROMETHEUS && MAY_SKIP && NO_PROMETHEUS);
+const skip = noKernel || noPrometheus;
 
 /** The two jobs come from two addresses, for a page knows its scrapers by them. */
 const JOBS = { openmetrics: '127.0.0.1', text: '::1' } as const;
 type Job = keyof typeof JOBS;
-
-async function portOf(server: ReturnType<typeof createTcpServer>, host: string): Promise<number> {
-  server.listen(0, host);
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error(`Cannot listen on ${host}`);
-  return address.port;
-}
 
 /** An agent that polls and is scraped until the test ends. */
 async function startAgent(t: Test, netns: string) {
@@ -69,56 +55,6 @@ async function startAgent(t: Test, netns: string) {
     targets.set(job, job === 'text' ? `[::1]:${port}` : `127.0.0.1:${port}`);
   }
   return { agent, targets };
-}
-
-/** Scrapes every second; answers what PromQL answers at the time of the job's last scrape. */
-async function startPrometheus(t: Test, targets: ReadonlyMap<Job, string>) {
-  const probe = createTcpServer();
-  const port = await portOf(probe, '127.0.0.1');
-  probe.close();
-  await once(probe, 'close');
-  const jobs = Array.from(targets, ([job, target]) => ({
-    job_name: job,
-    static_configs: [{ targets: [target] }],
-  }));
-  const config = { global: { scrape_interval: '1s', scrape_timeout: '1s' }, scrape_configs: jobs };
-  // JSON is YAML.
-  const folder = t.testdir({ 'prometheus.yml': JSON.stringify(config), data: {} });
-  const prometheus = spawn(
-    'prometheus',
-    [
-      `--config.file=${join(folder, 'prometheus.yml')}`,
-      `--storage.tsdb.path=${join(folder, 'data')}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--log.level=error',
-    ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
-  );
-  t.teardown(async () => {
-    prometheus.kill();
-    if (prometheus.exitCode === null) await once(prometheus, 'exit');
-  });
-  const value = async (query: string, atSeconds?: number): Promise<number | undefined> => {
-    const url = new URL(`http://127.0.0.1:${port}/api/v1/query`);
-    url.searchParams.set('query', query);
-    if (atSeconds !== undefined) url.searchParams.set('time', String(atSeconds));
-    try {
-      const response = await fetch(url);
-      const { data, error } = Object(await response.json());
-      if (error !== undefined) throw new RangeError(`Cannot evaluate ${query}: ${error}`);
-      const text = data.result[0]?.value[1];
-      return text === undefined ? undefined : Number(text);
-    } catch (error) {
-      // Not up yet.
-      if (error instanceof TypeError) return undefined;
-      throw error;
-    }
-  };
-  return {
-    value,
-    atLastScrape: async (job: Job, query: string) =>
-      value(query, await value(`timestamp(up{job="${job}"})`)),
-  };
 }
 
 async function until(condition: () => Promise<boolean>): Promise<boolean> {

@@ -26,6 +26,7 @@ import { WHOLE_ADDRESS } from '../../src/telemetry/external-prefix.ts';
 import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../../src/telemetry/mapping-metrics.ts';
 import { observeSnapshotTime, SelfMetrics } from '../../src/telemetry/self-metrics.ts';
+import { StateMetrics } from '../../src/telemetry/state-metrics.ts';
 import { publicationOf, SeriesBuilder } from '../builders/series.ts';
 import { startedTelemetry } from '../builders/started-telemetry.ts';
 import { otlpReceiver } from '../fakes/otlp-receiver.ts';
@@ -73,6 +74,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
     series: 1,
     overflowEdges: 0,
   });
+  new StateMetrics(meter).record({ kind: 'saved', bytes: 1 });
   const publication = publicationOf(1_030_000, ...connections());
   const gauges = [...publication.series].flatMap((series) =>
     Object.values(OLDEST).map((measure) => ({ series, measure, value: 1.5 })),

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { DataPointType } from '@opentelemetry/sdk-metrics';
 import { overflowAttributes } from '../../src/telemetry/attributes.ts';
+import { ConnectionPoint } from '../../src/telemetry/connection-point.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { PushProducer } from '../../src/telemetry/push-producer.ts';
 import { SeriesBuilder, publicationOf } from '../builders/series.ts';
@@ -30,6 +31,15 @@ async function pointsOf(push: PushProducer, name: string) {
     startTime[0],
     value,
   ]);
+}
+
+async function overflowPointOf(push: PushProducer): Promise<ConnectionPoint> {
+  const { resourceMetrics } = await push.collect();
+  const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+  const [opened] = metrics.filter(({ descriptor }) => descriptor.name === 'khan_connection');
+  const point = opened?.dataPoints.at(-1);
+  if (!(point instanceof ConnectionPoint)) throw new Error('there is no such point');
+  return point;
 }
 
 function seriesOf(port: number, startTimeMs: number, opened: number): SeriesBuilder {
@@ -115,4 +125,64 @@ t.test('those that are delivered are forgotten before any other', async (t) => {
   t.equal(push.waitingSeries, 1, 'nobody else waits for anything');
   t.strictSame(await pointsOf(push, 'khan_connection'), [[45_000, 1000, 1]]);
   t.equal(push.lostSeries, 0);
+});
+
+t.test('what waits for a push waits for that of the next process too', async (t) => {
+  const { connections, push } = createProducers();
+  const [some, none] = [seriesOf(80, 1_000_000, 3), seriesOf(90, 1_000_000, 5)];
+  connections.publish(publicationOf(1_030_000, some, none), TABLE);
+  const [point] = connections.pointsOf(some).points;
+  point!.pushedValue = 2;
+  point!.pushedUntil = [1030, 0];
+  for (const { points } of [connections.pointsOf(none)]) {
+    for (const one of points) one.pushedValue = one.value;
+  }
+  connections.publish({ ...publicationOf(1_060_000), ended: [some, none] }, TABLE);
+  const saved = JSON.parse(JSON.stringify([...push.save()]));
+  t.equal(saved.length, 1, 'nothing of what was delivered');
+
+  const next = createProducers();
+  next.push.restore(saved);
+  next.connections.publish(publicationOf(1_090_000, seriesOf(70, 1_060_000, 1)), TABLE);
+  t.strictSame(await pointsOf(next.push, 'khan_connection'), [
+    [80, 1000, 3],
+    [70, 1060, 1],
+  ]);
+  const [waiting] = next.push.save();
+  t.strictSame(waiting, saved[0], 'with what was delivered of it, and until when');
+  t.match(waiting, { counters: { opened: 3 }, delivered: { opened: [2, 1_030_000] } });
+});
+
+t.test('what is told as overflow goes on being told by the next process', async (t) => {
+  const { connections, push } = createProducers();
+  const many = Array.from({ length: 20_003 }, (_, port) => seriesOf(port, 1_000_000, 2));
+  connections.publish(publicationOf(1_030_000, ...many), TABLE);
+  connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
+  t.strictSame((await pointsOf(push, 'khan_connection')).at(-1), [undefined, 1000, 6]);
+
+  /** What a process tells that begins with what the last one has saved. */
+  const next = (of: PushProducer) => {
+    const producers = createProducers();
+    producers.push.restore(JSON.parse(JSON.stringify([...of.save()])));
+    const overflow = new SeriesBuilder({
+      labels: overflowAttributes('node-a', false),
+      startTimeMs: 900_000,
+      opened: 10,
+    });
+    producers.connections.publish(publicationOf(1_090_000, overflow), TABLE);
+    return producers.push;
+  };
+  const second = next(push);
+  const told = await pointsOf(second, 'khan_connection');
+  t.strictSame([told.length, told.at(-1)], [20_001, [undefined, 900, 16]]);
+  const point = await overflowPointOf(second);
+  point.pushedValue = 14;
+  point.pushedUntil = [1090, 0];
+  const third = next(second);
+  t.match(await overflowPointOf(third), {
+    value: 16,
+    pushedValue: 14,
+    pushedUntil: [1090, 0],
+    startTime: [900, 0],
+  });
 });

@@ -1838,6 +1838,8 @@ spec:
               value: /var/run/secrets/khan/token
             - name: KHAN_CONTROLLER_CA_FILE
               value: /var/run/secrets/khan/ca.crt
+            - name: KHAN_STATE_DIR
+              value: /var/lib/khan
             
             - name: KHAN_ATTRIBUTE_GROUPS
               value: "backend,workload"
@@ -1889,7 +1891,10 @@ spec:
               memory: 160Mi
           volumeMounts:
             - { name: khan, mountPath: /var/run/secrets/khan, readOnly: true }
+            - { name: state, mountPath: /var/lib/khan }
       volumes:
+        - name: state
+          hostPath: { path: "/var/lib/khan", type: DirectoryOrCreate }
         - name: khan
           projected:
             defaultMode: 0400
