@@ -7,7 +7,7 @@ import type { WatchEvent } from '../../src/cluster/watch-events.ts';
 import type { DurationSeries } from '../../src/connections/series.ts';
 import { DURATION_LIMITS } from '../../src/connections/durations.ts';
 import type { Edge } from '../../src/connections/edge.ts';
-import { HALF_CLOSED, IDLE, OLDEST, TRAFFIC, UNANSWERED } from '../../src/connections/measure.ts';
+import { HALF_CLOSED, IDLE, OLDEST, ORPHANED, TRAFFIC, UNANSWERED } from '../../src/connections/measure.ts';
 import { TRANSPORTS } from '../../src/connections/transport.ts';
 import { stateName } from '../../src/conntrack/state.ts';
 import { StatisticsSum } from '../../src/conntrack/statistics.ts';
@@ -176,7 +176,9 @@ function connections(): SeriesBuilder[] {
   const active = Object.fromEntries([...STATES].map((state) => [state, 1]));
   return [...labels, overflowAttributes('node-a', true, choice)].map((each) => {
     const series = new SeriesBuilder({ labels: each, opened: 1, active });
-    for (const measure of [...IDLE, ...HALF_CLOSED, UNANSWERED, ...TRAFFIC]) series.set(measure, 1);
+    for (const measure of [...IDLE, ...HALF_CLOSED, UNANSWERED, ORPHANED, ...TRAFFIC]) {
+      series.set(measure, 1);
+    }
     return series;
   });
 }
