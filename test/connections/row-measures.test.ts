@@ -116,6 +116,14 @@ t.test(
   },
 );
 
+t.test('an address of this node is not gone, whoever had it', async (t) => {
+  const table = new SimulatedTable();
+  const enter = newLedger(['orphaned']);
+  table.open(toDb);
+  const snapshot = { ...table.snapshot(1000), localAddresses: [toDb.source] };
+  t.strictSame(told(enter(snapshot, [toDb.source])), []);
+});
+
 t.test('what both ends have closed is no orphan', async (t) => {
   const states = {
     6: {
