@@ -3,14 +3,12 @@ import { ADDRESSES_MAX } from '../inventory/wire.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Mapping, UnansweredReason } from '../telemetry/mapping-metrics.ts';
 import type { CredentialFiles } from './credentials.ts';
-import { KnownAddresses } from './known-addresses.ts';
+import { KnownAddresses, POD_MS_MAX } from './known-addresses.ts';
 import { countUnresolved, type Names } from './names.ts';
 import { ResolveClient, Unanswered } from './resolve-client.ts';
 
 const BACKOFF_MS_MIN = 1000;
 const BACKOFF_MS_MAX = 60_000;
-/** Without an answer for so long, who had a pod's address then may not have it now. */
-const POD_MS_MAX = 3_600_000;
 
 /** Is told what became of each question. */
 export interface QuestionObserver {
@@ -90,6 +88,10 @@ export class ControllerNames implements Names, AsyncDisposable {
     const identity = this.#known.identityOf(address);
     const isOutdated = this.#now() - (this.#lastAnswerMs ?? this.#restoredMs) > POD_MS_MAX;
     return isOutdated && identity?.type === 'pod' ? undefined : identity;
+  }
+
+  hasEnded(address: string): boolean {
+    return this.#known.hasEnded(address) && this.identityOf(address) !== undefined;
   }
 
   takeovers(): Iterable<readonly [string, Takeover]> {

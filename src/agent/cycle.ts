@@ -83,7 +83,12 @@ export class Cycle {
       if (takeovers.length > 0) {
         for (const _ of ledger.amend(await snapshots.divide(takeovers))) await pause();
       }
-      for (const _ of ledger.rename((address) => names.identityOf(address))) await pause();
+      for (const _ of ledger.rename(
+        (address) => names.identityOf(address),
+        (address) => names.hasEnded(address),
+      )) {
+        await pause();
+      }
       const publication = ledger.commit();
       await pause();
       for (const _ of producer.prepare(publication)) await pause();

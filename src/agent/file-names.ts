@@ -43,6 +43,11 @@ export class FileNames implements Names {
     return this.#inventory.identityOf(address);
   }
 
+  /** A file says who is there; who is no longer in it may live on under another name. */
+  hasEnded(): boolean {
+    return false;
+  }
+
   takeovers(): Iterable<never> {
     return [];
   }

@@ -9,6 +9,8 @@ const FIRST_MISS_MS_MAX = 30_000;
 const MISS_MS_MAX = 10 * 60_000;
 /** A poll that is a little early still asks. */
 const POLL_SLACK = 0.9;
+/** Without an answer for so long, who had a pod's address then may not have it now. */
+export const POD_MS_MAX = 3_600_000;
 /** Whatever a controller would like: what is asked for less often can no longer be asked as had. */
 const POLL_MS_MAX = HAVE_MS_MAX;
 
@@ -24,6 +26,10 @@ interface Answer {
 interface Known {
   identity: Identity | undefined;
   takeover: Takeover | undefined;
+  /** The owner is a pod that was deleted or has ended. */
+  hasEnded: boolean;
+  /** The remember() that named the address last. */
+  rememberedIn: number;
   answer: Answer | undefined;
   /** Not before. */
   askAgainAtMs: number;
@@ -48,6 +54,7 @@ export class KnownAddresses {
   /** The address that was not asked for the longest comes first. */
   readonly #known = new Map<string, Known>();
   #epoch = '';
+  #remembers = 0;
   #askAgainAtMs = 0;
 
   constructor({ addressesMax, random }: Options) {
@@ -59,6 +66,10 @@ export class KnownAddresses {
     return this.#known.get(address)?.identity;
   }
 
+  hasEnded(address: string): boolean {
+    return this.#known.get(address)?.hasEnded ?? false;
+  }
+
   /** Of the addresses that had another owner before. */
   *takeovers(): Iterable<readonly [string, Takeover]> {
     for (const [address, { takeover }] of this.#known) {
@@ -66,15 +77,24 @@ export class KnownAddresses {
     }
   }
 
-  /** Makes room for these addresses and returns them; those that are too many are left out. */
+  /**
+   * Makes room for these addresses and returns them; those that are too many are left out. An owner
+   * that has ended is known for the connections it left: without any, it is forgotten.
+   */
   remember(addresses: Iterable<string>): readonly string[] {
     const remembered: string[] = [];
+    this.#remembers++;
     for (const address of addresses) {
       if (remembered.length === this.#addressesMax) break;
       const known = this.#known.get(address) ?? newlyKnown();
+      known.rememberedIn = this.#remembers;
       this.#known.delete(address);
       this.#known.set(address, known);
       remembered.push(address);
+    }
+    for (const [address, { rememberedIn, hasEnded }] of this.#known) {
+      if (rememberedIn === this.#remembers) break;
+      if (hasEnded) this.#known.delete(address);
     }
     for (const address of this.#known.keys()) {
       if (this.#known.size <= this.#addressesMax) break;
@@ -141,7 +161,8 @@ export class KnownAddresses {
     const known = this.#known.get(address);
     // Forgotten while the question was on its way.
     if (known === undefined) return;
-    if (entry !== 'same') updateOwner(known, entry);
+    const isKept = entry === undefined && staysEnded(known, answer);
+    if (entry !== 'same' && !isKept) updateOwner(known, entry);
     known.answer = answer;
     known.misses = known.identity === undefined ? known.misses + 1 : 0;
     const { takenAtMs, nextPollMs } = answer;
@@ -158,14 +179,21 @@ export class KnownAddresses {
   }
 }
 
+/** The controller forgets a pod that has ended after a while; the connections that are left do not. */
+function staysEnded({ hasEnded, answer: last }: Known, { takenAtMs }: Answer): boolean {
+  return hasEnded && last !== undefined && takenAtMs - last.takenAtMs <= POD_MS_MAX;
+}
+
 /** What did not change stays the same object. */
 function updateOwner(known: Known, entry: ResolvedEntry | undefined): void {
   if (entry === undefined) {
     known.identity = undefined;
     known.takeover = undefined;
+    known.hasEnded = false;
     return;
   }
-  const { sinceMs, previous, ...identity } = entry;
+  const { sinceMs, endedMs, previous, ...identity } = entry;
+  known.hasEnded = endedMs !== undefined;
   if (!isDeepStrictEqual(known.identity, identity)) known.identity = identity;
   const takeover = sinceMs === undefined ? undefined : takeoverOf(known, sinceMs, previous);
   if (!isDeepStrictEqual(known.takeover, takeover)) known.takeover = takeover;
@@ -182,6 +210,8 @@ function newlyKnown(): Known {
   return {
     identity: undefined,
     takeover: undefined,
+    hasEnded: false,
+    rememberedIn: 0,
     answer: undefined,
     askAgainAtMs: 0,
     misses: 0,

@@ -4,6 +4,8 @@ import type { Identity, Takeover } from '../inventory/identity.ts';
 export interface Names {
   /** By canonical text. Returns the same object while the owner says the same of itself. */
   identityOf(address: string): Identity | undefined;
+  /** By canonical text: the owner is a pod that was deleted or has ended, and nobody has the address now. */
+  hasEnded(address: string): boolean;
   /** By canonical text: the addresses that had another owner before, as far as the source remembers. */
   takeovers(): Iterable<readonly [string, Takeover]>;
   /**
@@ -18,6 +20,7 @@ export interface Names {
 /** Without a source of identities every address stays an address. */
 export const NO_NAMES: Names = {
   identityOf: () => undefined,
+  hasEnded: () => false,
   takeovers: () => [],
   resolve: async () => {},
   restore: () => {},

@@ -8,6 +8,8 @@ export interface Endpoint {
   identity: Identity | undefined;
   /** The node where the owner lives, as far as known now. This agent's own addresses are always its node's. */
   node: string | undefined;
+  /** The owner is a pod that was deleted or has ended. Every former owner of an address is. */
+  hasEnded: boolean;
 }
 
 /** One tallied edge, named. */

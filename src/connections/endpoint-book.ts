@@ -27,6 +27,14 @@ interface FormerOwner {
   readonly sinceMs: number;
 }
 
+/** Who has the addresses now. */
+interface Owners {
+  readonly identityOf: (address: string) => Identity | undefined;
+  readonly hasEnded: (address: string) => boolean;
+  /** Of this node's interfaces. */
+  readonly localAddresses: ReadonlySet<string>;
+}
+
 /**
  * Every address that an edge has now, one object for each of its owners that connections are left of;
  * what no edge has is forgotten. A former owner keeps its name for good.
@@ -124,10 +132,7 @@ export class EndpointBook {
   }
 
   /** Asks for the owner of every address, and marks those that changed; pauses at every yield. */
-  *name(
-    identityOf: (address: string) => Identity | undefined,
-    localAddresses: ReadonlySet<string>,
-  ): Generator<void, void> {
+  *name({ identityOf, hasEnded, localAddresses }: Owners): Generator<void, void> {
     let named = 0;
     for (const endpoint of this.#endpoints.values()) {
       const isLocal = localAddresses.has(endpoint.address);
@@ -136,6 +141,7 @@ export class EndpointBook {
       endpoint.isRenamed = identity !== endpoint.identity || node !== endpoint.node;
       endpoint.identity = identity;
       endpoint.node = node;
+      endpoint.hasEnded = !isLocal && hasEnded(endpoint.address);
       if (++named % SLICE_ENDPOINTS === 0) yield;
     }
   }
@@ -146,6 +152,7 @@ export class EndpointBook {
       address,
       identity,
       node: identity?.node,
+      hasEnded: takeover !== 0,
       uses: 0,
       isRenamed: false,
       isExcluded: this.#exclusion.hasAddress(address),

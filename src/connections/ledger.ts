@@ -135,11 +135,18 @@ export class Ledger<Labels extends object> {
     return timestamped ? this.#endpoints.takeOver(takeovers) : [];
   }
 
-  /** Names the edges that are new, and those with an address that has another owner than before. */
-  *rename(identityOf: (address: string) => Identity | undefined): Generator<void, void> {
+  /**
+   * Names the edges that are new, and those with an address that has another owner than before. That an
+   * owner has ended renames nothing: its connections are orphaned.
+   */
+  *rename(
+    identityOf: (address: string) => Identity | undefined,
+    hasEnded: (address: string) => boolean = () => false,
+  ): Generator<void, void> {
     const snapshot = this.#snapshotAfter('read', 'name edges');
     const times = this.#timesOf(snapshot);
-    yield* this.#endpoints.name(identityOf, new Set(snapshot.localAddresses));
+    const localAddresses = new Set(snapshot.localAddresses);
+    yield* this.#endpoints.name({ identityOf, hasEnded, localAddresses });
     let named = 0;
     for (const edge of this.#edges.unnamed()) {
       edge.primary = isPrimary(edge, this.#nodeName);

@@ -10,6 +10,7 @@ export const SIGNALS = [
   'idle',
   'half_closed',
   'unanswered',
+  'orphaned',
   'oldest',
 ] as const;
 
@@ -26,6 +27,7 @@ export interface Measure {
 export const OPENED: Measure = { signal: 'opened', value: undefined, isMonotonic: true };
 export const CLOSED: Measure = { signal: 'closed', value: undefined, isMonotonic: true };
 export const UNANSWERED: Measure = { signal: 'unanswered', value: undefined, isMonotonic: false };
+export const ORPHANED: Measure = { signal: 'orphaned', value: undefined, isMonotonic: false };
 
 /** By place in {@link IDLE_BANDS}. */
 export const IDLE: readonly Measure[] = IDLE_BANDS.map((value) => {

@@ -1,12 +1,29 @@
 import { stateName } from '../conntrack/state.ts';
 import type { LiveSeries } from './account.ts';
 import type { Edge } from './edge.ts';
-import { activeIn, CLOSED, HALF_CLOSED, IDLE, OPENED, TRAFFIC, UNANSWERED } from './measure.ts';
+import {
+  activeIn,
+  CLOSED,
+  HALF_CLOSED,
+  IDLE,
+  OPENED,
+  ORPHANED,
+  TRAFFIC,
+  UNANSWERED,
+} from './measure.ts';
+import { orphanedIn } from './orphaned.ts';
 import { SIGNAL, SIGNAL_SLOTS } from './signals.ts';
 import { STATE_SLOTS, TRAFFIC_COLUMNS, type EdgeColumns } from './snapshot.ts';
 
 /** What can be left out of all that is told of connections; `traffic` is bytes and packets. */
-export const OPTIONAL_SIGNALS = ['idle', 'half_closed', 'unanswered', 'oldest', 'traffic'] as const;
+export const OPTIONAL_SIGNALS = [
+  'idle',
+  'half_closed',
+  'unanswered',
+  'orphaned',
+  'oldest',
+  'traffic',
+] as const;
 
 export type OptionalSignal = (typeof OPTIONAL_SIGNALS)[number];
 
@@ -34,6 +51,7 @@ export function addRow<Labels>(
     addAll(series, HALF_CLOSED, edges.signals, signals + SIGNAL.halfClosed);
   }
   if (chosen.has('unanswered')) series.add(UNANSWERED, edges.signals[signals + SIGNAL.unanswered]!);
+  if (chosen.has('orphaned')) series.add(ORPHANED, orphanedIn(edge, edges.active, row));
   if (chosen.has('oldest')) series.addStart(edges.oldest[row]!);
   if (chosen.has('traffic') && edges.traffic.length > 0) {
     addAll(series, TRAFFIC, edges.traffic, row * TRAFFIC_COLUMNS);

@@ -10,22 +10,19 @@ const TEXTS_MAX = 16_384;
 export function entryOf(inventory: Inventory, address: string): ResolvedEntry | undefined {
   const ownership = inventory.ownershipOf(address);
   if (ownership === undefined) return undefined;
-  const { identity, sinceMs, previous } = ownership;
-  return {
-    ...identity,
-    ...(sinceMs !== undefined && { sinceMs }),
-    ...(previous !== undefined && { previous }),
-  };
+  const { identity, ...rest } = ownership;
+  return { ...identity, ...rest };
 }
 
 /** The same as JSON. An identity is the same object as long as it says the same, so its text is kept. */
 export class EntryTexts {
   readonly #texts = new LRUCache<Identity, string>({ max: TEXTS_MAX });
 
-  textOf({ identity, sinceMs, previous }: Ownership): string {
+  textOf({ identity, sinceMs, endedMs, previous }: Ownership): string {
     const since = sinceMs === undefined ? '' : `,"sinceMs":${sinceMs}`;
+    const ended = endedMs === undefined ? '' : `,"endedMs":${endedMs}`;
     const before = previous === undefined ? '' : `,"previous":${this.#identityText(previous)}`;
-    return `${this.#identityText(identity).slice(0, -1)}${since}${before}}`;
+    return `${this.#identityText(identity).slice(0, -1)}${since}${ended}${before}}`;
   }
 
   #identityText(identity: Identity): string {

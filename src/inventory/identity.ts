@@ -32,4 +32,6 @@ export interface Takeover {
 
 export interface Ownership extends Partial<Takeover> {
   readonly identity: Identity;
+  /** Milliseconds since the epoch: when the owner was deleted or ended. Only pods keep an address after that. */
+  readonly endedMs?: number;
 }

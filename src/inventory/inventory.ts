@@ -36,7 +36,7 @@ export interface Claim {
 
 interface Candidate extends Claim {
   readonly uid: string;
-  /** When its object was deleted. */
+  /** When its object was deleted: whole milliseconds since the epoch. */
   readonly endedAtMs?: number;
 }
 
@@ -125,11 +125,14 @@ export class Inventory {
       const identity = this.#cidrTable.find(address);
       return identity && { identity };
     }
-    const { identity, startedAtMs: sinceMs } = winner;
+    const { identity, startedAtMs: sinceMs, endedAtMs: endedMs } = winner;
     const previous = previousOf(candidates)?.identity;
-    if (sinceMs === undefined)
-      return previous === undefined ? { identity } : { identity, previous };
-    return previous === undefined ? { identity, sinceMs } : { identity, sinceMs, previous };
+    return {
+      identity,
+      ...(sinceMs !== undefined && { sinceMs }),
+      ...(endedMs !== undefined && { endedMs }),
+      ...(previous !== undefined && { previous }),
+    };
   }
 
   /** The owner of the address has been the same since this revision, or longer. */
@@ -160,7 +163,7 @@ export class Inventory {
     const remains = new Map<string, Candidate>();
     for (const candidate of this.#candidatesOf.get(uid) ?? []) {
       if (candidate.rank !== RANK.pod) continue;
-      const endedAtMs = this.#now();
+      const endedAtMs = Math.trunc(this.#now());
       remains.set(candidate.address, { ...candidate, rank: RANK.deletedPod, endedAtMs });
     }
     if (remains.size > 0) this.#deletedPods.set(uid, this.#now());
@@ -242,6 +245,7 @@ function hasNews(before: Ownership | undefined, after: Ownership | undefined): b
   return (
     !isDeepStrictEqual(before?.identity, after?.identity) ||
     before?.sinceMs !== after?.sinceMs ||
+    before?.endedMs !== after?.endedMs ||
     (after?.previous !== undefined && !isDeepStrictEqual(before?.previous, after.previous))
   );
 }

@@ -3,7 +3,7 @@
  * Additions only; a reader ignores keys that it does not know.
  */
 
-import { IDENTITY_TYPES, type Identity, type Takeover } from './identity.ts';
+import { IDENTITY_TYPES, type Identity, type Ownership } from './identity.ts';
 import { faultsOf, type Schema } from './schema.ts';
 
 export const RESOLVE_PATH = '/v1/resolve';
@@ -26,8 +26,8 @@ export interface ResolveRequest {
   readonly want?: readonly string[];
 }
 
-/** Who owns an address, and when and from whom it was taken over, where that is known. */
-export type ResolvedEntry = Identity & Partial<Takeover>;
+/** Who owns an address, when and from whom it was taken over, and when the owner ended, where that is known. */
+export type ResolvedEntry = Identity & Omit<Ownership, 'identity'>;
 
 export interface ResolveResponse {
   /** Random, one for each process of a controller: `rev` counts within it. */
@@ -74,7 +74,12 @@ export const identitySchema = {
 
 export const resolvedEntrySchema = {
   ...identitySchema,
-  properties: { ...identitySchema.properties, sinceMs: counter, previous: identitySchema },
+  properties: {
+    ...identitySchema.properties,
+    sinceMs: counter,
+    endedMs: counter,
+    previous: identitySchema,
+  },
 } as const satisfies Schema;
 
 export const resolveRequestSchema = {

@@ -23,6 +23,7 @@ const METRICS: Readonly<Record<Signal, ConnectionMetric>> = {
   idle: { metric: METRIC.connectionIdle, kind: 'updowncounter' },
   half_closed: { metric: METRIC.connectionHalfClosed, kind: 'updowncounter' },
   unanswered: { metric: METRIC.connectionUnanswered, kind: 'updowncounter' },
+  orphaned: { metric: METRIC.connectionOrphaned, kind: 'updowncounter' },
   oldest: { metric: METRIC.connectionOldest, kind: 'gauge' },
 };
 

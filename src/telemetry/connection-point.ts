@@ -22,6 +22,7 @@ const COUNTS: ReadonlySet<Signal> = new Set([
   'idle',
   'half_closed',
   'unanswered',
+  'orphaned',
 ] as const);
 
 const NONE: Attributes = {};

@@ -44,6 +44,11 @@ export const METRIC = {
     unit: '{connection}',
     description: 'Connections of which the server has never answered a packet',
   },
+  connectionOrphaned: {
+    name: 'khan_connection_orphaned',
+    unit: '{connection}',
+    description: 'Connections in the table that a pod which is gone has left behind',
+  },
   connectionOldest: {
     name: 'khan_connection_oldest',
     unit: 's',

@@ -53,7 +53,7 @@ const SOURCES: readonly Source[] = [
   },
   { measure: 'halfClosed', sample: METRIC.connectionHalfClosed.name, own: ATTRIBUTE.closedBy },
   { measure: 'unanswered', sample: METRIC.connectionUnanswered.name },
-  { measure: 'orphaned', sample: 'khan_connection_orphaned' },
+  { measure: 'orphaned', sample: METRIC.connectionOrphaned.name },
   {
     measure: 'oldestSeconds',
     sample: `${METRIC.connectionOldest.name}_seconds`,

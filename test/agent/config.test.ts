@@ -24,7 +24,7 @@ t.test('an agent that is told nothing polls its own namespace every 30 s', async
     'series-ttl': 600_000,
     'series-max': 20_000,
     'otlp-names': 'khan',
-    signals: ['idle', 'half_closed', 'unanswered', 'oldest', 'traffic'],
+    signals: ['idle', 'half_closed', 'unanswered', 'orphaned', 'oldest', 'traffic'],
     'state-dir': undefined,
     exclude: DEFAULT_EXCLUDE.map(parseExclude),
     once: false,

@@ -227,13 +227,16 @@ t.test(
       controller.inventory.put(address, [claim]);
     }
     await using agent = namesOf(controller).names;
+    controller.inventory.remove(A);
     const known = () => Object.keys(owners).map((address) => agent.identityOf(address)?.name);
     await agent.resolve(Object.keys(owners), never);
     await controller.stop();
     controller.clock.nowMs = 60 * MINUTE_MS;
     t.strictSame(known(), ['pod', 'node', 'service']);
+    t.ok(agent.hasEnded(A));
     controller.clock.nowMs++;
     t.strictSame(known(), [undefined, 'node', 'service']);
+    t.notOk(agent.hasEnded(A), 'it may be somebody else by now');
     t.equal(agent.mapping.unresolvedAddresses, 1);
   },
 );

@@ -51,7 +51,7 @@ function createCycle({ take, divide = notAsked, names = NO_NAMES, save }: Outsid
       seriesMax: 100,
       seriesTtlMs: 60_000,
       exclude: [],
-      signals: [],
+      signals: ['orphaned'],
       describe: (edge) => connectionAttributes(edge, nodeName),
       describeOverflow: (primary) => overflowAttributes(nodeName, primary),
     }),
@@ -267,6 +267,15 @@ t.test('a tick publishes the names that are known', async (t) => {
   const { cycle, values } = createCycle({ take: () => table.snapshot(1000), names });
   await cycle.tick(signal);
   t.match(await values('khan_connection_active'), [/src_type="pod".*src_name="web-0"/]);
+});
+
+t.test('a tick publishes that the owner of an address has ended', async (t) => {
+  const table = new SimulatedTable();
+  table.open(webToApi);
+  const names: Names = { ...NO_NAMES, hasEnded: (address) => address === webToApi.source };
+  const { cycle, values } = createCycle({ take: () => table.snapshot(1000), names });
+  await cycle.tick(signal);
+  t.match(await values('khan_connection_orphaned'), [/ 1$/]);
 });
 
 /** Says of every snapshot that the address has another owner since the epoch. */

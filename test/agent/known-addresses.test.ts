@@ -120,6 +120,56 @@ t.test('who had an address before, and until when, stays known', async (t) => {
   t.strictSame([...known.takeovers()], []);
 });
 
+const ended = { ...web, endedMs: 5000 };
+
+t.test('an owner that has ended is known when the controller has forgotten it', async (t) => {
+  const { known, exchange } = knownAddresses();
+  exchange([A], answer({ entries: { [A]: web } }));
+  const kept = known.identityOf(A);
+  t.notOk(known.hasEnded(A));
+  exchange([A], answer({ rev: 2, entries: { [A]: ended } }));
+  t.equal(known.identityOf(A), kept, 'it is the same one');
+  t.ok(known.hasEnded(A));
+  for (const forgotten of [
+    answer({ rev: 3, gone: [A] }),
+    answer({ rev: 4 }),
+    answer({ epoch: 'e2', reset: true }),
+  ]) {
+    exchange([A], forgotten);
+    t.equal(known.identityOf(A), kept);
+    t.ok(known.hasEnded(A));
+  }
+  t.strictSame(known.question([A], 0).have, [A], 'who has it next is told at once');
+  exchange([A], answer({ epoch: 'e2', rev: 2, entries: { [A]: { type: 'pod', name: 'api-1' } } }));
+  t.equal(known.identityOf(A)?.name, 'api-1');
+  t.notOk(known.hasEnded(A));
+  exchange([A], answer({ epoch: 'e2', rev: 3, gone: [A] }));
+  t.equal(known.identityOf(A), undefined, 'nobody said that this one has ended');
+});
+
+t.test('an owner that has ended is forgotten with its last connection', async (t) => {
+  const { known, exchange } = knownAddresses();
+  exchange([A, B], answer({ entries: { [A]: ended, [B]: web } }));
+  exchange([B], answer({ rev: 2 }));
+  exchange([A], answer({ rev: 2 }));
+  t.equal(known.identityOf(A), undefined);
+  t.notOk(known.hasEnded(A));
+  t.strictSame(known.identityOf(B), web);
+});
+
+t.test('an owner that has ended is not known after an hour without an answer', async (t) => {
+  for (const [waitMs, isKnown] of [
+    [3_600_000, true],
+    [3_600_001, false],
+  ] as const) {
+    const { known, exchange } = knownAddresses();
+    exchange([A], answer({ entries: { [A]: ended } }), 0);
+    exchange([A], answer({ epoch: 'e2', reset: true }), waitMs);
+    t.equal(known.identityOf(A) !== undefined, isKnown);
+    t.equal(known.hasEnded(A), isKnown);
+  }
+});
+
 t.test('an owned address is due again when the controller said so', async (t) => {
   const { known, exchange } = knownAddresses();
   t.notOk(known.isDue(A, 0), 'not before it is asked for');

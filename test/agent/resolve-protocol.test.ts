@@ -69,6 +69,11 @@ type Event = typeof event extends fc.Arbitrary<infer T> ? T : never;
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 type Fate = typeof fate extends fc.Arbitrary<infer T> ? T : never;
 
+interface Owner {
+  readonly identity: Identity | undefined;
+  readonly hasEnded: boolean;
+}
+
 /** One controller of two: it hears of each event in its turn, and sooner or later than the other. */
 class Replica {
   readonly #now: () => number;
@@ -142,6 +147,10 @@ class World implements AsyncDisposable {
   #agent: ControllerNames | undefined;
   #turn: Replica;
   #fate: Fate = 'heard';
+  /** What the agent knew when it asked last. */
+  #beforeLastAnswer: readonly Owner[] = [];
+  /** How often the agent should have known of an end that the controller had forgotten. */
+  kept = 0;
 
   constructor() {
     const now = () => this.#clock.nowMs;
@@ -162,8 +171,11 @@ class World implements AsyncDisposable {
     });
   }
 
-  get known(): readonly (Identity | undefined)[] {
-    return ADDRESSES.map((one) => this.#agent?.identityOf(one));
+  get known(): readonly Owner[] {
+    return ADDRESSES.map((one) => ({
+      identity: this.#agent?.identityOf(one),
+      hasEnded: this.#agent?.hasEnded(one) ?? false,
+    }));
   }
 
   async run(happening: Step): Promise<void> {
@@ -197,12 +209,17 @@ class World implements AsyncDisposable {
     await this.#ask(ADDRESSES, { replica: first, fate: fateOfFirst });
     this.#clock.nowMs += MINUTE_MS;
     await this.#ask(ADDRESSES, { replica: second, fate: 'heard' });
-    for (const one of ADDRESSES) this.#compare(one);
+    for (const at of ADDRESSES.keys()) this.#compare(at, this.#beforeLastAnswer[at]);
   }
 
-  #compare(one: string): void {
-    const truth = this.#turn.inventory.ownershipOf(one);
-    deepStrictEqual(this.#agent?.identityOf(one), truth?.identity);
+  /** What a controller no longer knows, its agent does of pods of which it knew that they have ended. */
+  #compare(at: number, before: Owner | undefined): void {
+    const truth = this.#turn.inventory.ownershipOf(ADDRESSES[at]!);
+    const nobody = before?.hasEnded === true ? before : { identity: undefined, hasEnded: false };
+    const { identity: owner, endedMs } = truth ?? {};
+    if (owner === undefined && before?.hasEnded === true) this.kept++;
+    const expected = owner ? { identity: owner, hasEnded: endedMs !== undefined } : nobody;
+    deepStrictEqual(this.known[at], expected);
   }
 
   /**
@@ -218,13 +235,15 @@ class World implements AsyncDisposable {
     // So much later an owner is asked for again.
     this.#clock.nowMs += 1000;
     const before = this.known;
+    this.#beforeLastAnswer = before;
     await this.#agent?.resolve(asked, never);
-    for (const [at, identityNow] of this.known.entries()) {
-      if (identityNow !== before[at]) notDeepStrictEqual(identityNow, before[at]);
+    for (const [at, { identity: now }] of this.known.entries()) {
+      const was = before[at]?.identity;
+      if (now !== was) notDeepStrictEqual(now, was);
     }
     if (fateOfThis !== 'heard') return;
-    for (const one of asked) {
-      if (before[ADDRESSES.indexOf(one)] !== undefined) this.#compare(one);
+    for (const [at, one] of ADDRESSES.entries()) {
+      if (asked.includes(one) && before[at]?.identity !== undefined) this.#compare(at, before[at]);
     }
   }
 
@@ -238,6 +257,7 @@ class World implements AsyncDisposable {
 
 t.test('after two polls the agent knows what the controllers do, whatever happened', async (t) => {
   let converged = 0;
+  let kept = 0;
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { maxLength: 60, size: 'max' }),
@@ -247,10 +267,12 @@ t.test('after two polls the agent knows what the controllers do, whatever happen
         await world.start();
         for (const happening of happenings) await world.run(happening);
         await world.run(end);
-        if (world.known.some((owner) => owner !== undefined)) converged++;
+        if (world.known.some(({ identity: owner }) => owner !== undefined)) converged++;
+        kept += world.kept;
       },
     ),
     { numRuns: 60 },
   );
   t.ok(converged > 5, `there was something to know ${converged} times`);
+  t.ok(kept > 0, `an end was kept ${kept} times`);
 });

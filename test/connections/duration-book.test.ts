@@ -9,6 +9,7 @@ const named = (app: string): Endpoint => ({
   address: '10.1.0.1',
   identity: { type: 'pod', name: `${app}-0`, app },
   node: 'node-a',
+  hasEnded: false,
 });
 
 function edge(app: string, different: Partial<Edge> = {}): Edge {

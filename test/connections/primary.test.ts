@@ -23,7 +23,7 @@ function countedBy(sightings: readonly Sighting[]): string[] {
 }
 
 function at(node: string | undefined): Endpoint {
-  return { address: '192.0.2.1', identity: undefined, node };
+  return { address: '192.0.2.1', identity: undefined, node, hasEnded: false };
 }
 
 const outside = undefined;

@@ -1,9 +1,12 @@
 import t from 'tap';
+import type { Edge } from '../../src/connections/edge.ts';
 import { Ledger } from '../../src/connections/ledger.ts';
+import { orphanedIn } from '../../src/connections/orphaned.ts';
 import { OPTIONAL_SIGNALS } from '../../src/connections/row-measures.ts';
 import type { Publication } from '../../src/connections/series.ts';
 import { SIGNAL, SIGNAL_SLOTS } from '../../src/connections/signals.ts';
-import type { Snapshot } from '../../src/connections/snapshot.ts';
+import { STATE_SLOTS, type Snapshot } from '../../src/connections/snapshot.ts';
+import { stateName } from '../../src/conntrack/state.ts';
 import { SimulatedTable, type Route } from '../builders/simulated-table.ts';
 
 const toDb: Route = { source: '10.1.0.1', destination: '10.1.0.9', port: 5432 };
@@ -21,11 +24,21 @@ function newLedger(signals: readonly (typeof OPTIONAL_SIGNALS)[number][] = OPTIO
     describe: ({ port }) => ({ port }),
     describeOverflow: () => ({ overflow: true }),
   });
-  return (snapshot: Snapshot) => {
+  return (snapshot: Snapshot, ended: readonly string[] = []) => {
     Array.from(ledger.begin(snapshot));
-    Array.from(ledger.rename(() => undefined));
+    const hasEnded = (address: string) => ended.includes(address);
+    Array.from(ledger.rename(() => undefined, hasEnded));
     return ledger.commit();
   };
+}
+
+/** An edge whose server is a pod that has ended. */
+function orphan(protocol: number): Edge {
+  const client = { address: toDb.source, identity: undefined, node: undefined, hasEnded: false };
+  const server = { ...client, address: toDb.destination, hasEnded: true };
+  const ports = { port: 5432, backendPort: 5432 };
+  const ends = { source: client, destination: server, backend: server };
+  return { ...ends, ...ports, protocol, sourceTranslated: false, primary: true };
 }
 
 /** `db: 2 half_closed client`, without what is always told. */
@@ -77,6 +90,66 @@ t.test('what is over goes to 0, and stays while the series lives', async (t) => 
   table.open(toDb, { count: 2 });
   enter(signalling(table.snapshot(1000), [{ [SIGNAL.idle + 2]: 2, [SIGNAL.unanswered]: 1 }]));
   t.strictSame(told(enter(table.snapshot(2000))), ['5432 0 idle 10m_1h', '5432 0 unanswered']);
+});
+
+t.test(
+  'connections are orphaned while the pod at either end, or behind the service, is gone',
+  async (t) => {
+    const table = new SimulatedTable();
+    const enter = newLedger(['orphaned']);
+    table.open(toOtherDb, { count: 3 });
+    let takenAtMs = 0;
+    const next = (...ended: string[]) => told(enter(table.snapshot((takenAtMs += 1000)), ended));
+    t.strictSame(next(), []);
+    t.strictSame(next('10.1.0.7'), [], 'a stranger');
+    for (const end of [toOtherDb.source, toOtherDb.destination, '10.1.0.8']) {
+      t.strictSame(next(end), ['5432 3 orphaned'], end);
+      t.strictSame(next(), ['5432 0 orphaned'], 'somebody else has it');
+    }
+    next(toOtherDb.source);
+    table.close(toOtherDb, { count: 3 });
+    t.strictSame(
+      next(toOtherDb.source),
+      ['5432 0 orphaned'],
+      'with the last connection it is over',
+    );
+  },
+);
+
+t.test('an address of this node is not gone, whoever had it', async (t) => {
+  const table = new SimulatedTable();
+  const enter = newLedger(['orphaned']);
+  table.open(toDb);
+  const snapshot = { ...table.snapshot(1000), localAddresses: [toDb.source] };
+  t.strictSame(told(enter(snapshot, [toDb.source])), []);
+});
+
+t.test('what both ends have closed is no orphan', async (t) => {
+  const states = {
+    6: {
+      LAST_ACK: 0,
+      TIME_WAIT: 0,
+      CLOSE: 0,
+      CLOSE_WAIT: 1,
+      ESTABLISHED: 1,
+      FIN_WAIT: 1,
+      SYN_SENT: 1,
+    },
+    17: { UNREPLIED: 1, REPLIED: 1, ASSURED: 1 },
+    132: { CLOSED: 0, SHUTDOWN_ACK_SENT: 0, SHUTDOWN_SENT: 1, ESTABLISHED: 1 },
+  };
+  for (const [protocol, counts] of Object.entries(states)) {
+    for (let slot = 0; slot < STATE_SLOTS; slot++) {
+      const name = stateName(Number(protocol), slot);
+      const expected = new Map(Object.entries(counts)).get(name);
+      if (expected === undefined) continue;
+      const active = new Uint32Array(2 * STATE_SLOTS);
+      active[STATE_SLOTS + slot] = 7;
+      const edge = orphan(Number(protocol));
+      t.equal(orphanedIn(edge, active, 1), 7 * expected, `${protocol} ${name}`);
+      t.equal(orphanedIn(edge, active, 0), 0, 'another row');
+    }
+  }
 });
 
 t.test('traffic counts from 0 on, and goes on when connections end', async (t) => {
@@ -144,7 +217,7 @@ t.test('what is not chosen is not told', async (t) => {
   t.strictSame(told(newLedger([])(full())), []);
   for (const signal of OPTIONAL_SIGNALS) {
     table.restart();
-    const lines = told(newLedger([signal])(full()));
+    const lines = told(newLedger([signal])(full(), [toDb.source]));
     t.ok(lines.length > 0, signal);
     const own = signal === 'traffic' ? /packets|bytes/ : new RegExp(signal);
     t.ok(

@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Edge, Endpoint } from '../../src/connections/edge.ts';
 import { Ledger } from '../../src/connections/ledger.ts';
+import { ORPHANED } from '../../src/connections/measure.ts';
 import type { Snapshot } from '../../src/connections/snapshot.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import type { Identity, Takeover } from '../../src/inventory/identity.ts';
@@ -28,7 +29,7 @@ function newLedger(): Ledger<object> {
     seriesMax: 100,
     seriesTtlMs: 60_000,
     exclude: [],
-    signals: [],
+    signals: ['orphaned'],
     describe: ({ source, destination, primary }: Edge) => ({
       edge: `${nameOf(source)} > ${nameOf(destination)}`,
       primary,
@@ -43,6 +44,8 @@ class Agent {
   #ledger = newLedger();
   #takenAtMs = BEGAN_MS;
   divisions = 0;
+  /** By edge, of the last cycle. */
+  readonly orphans = new Map<string, number>();
 
   /** Others go on from what these two say of themselves. */
   restart(): void {
@@ -81,10 +84,13 @@ class Agent {
       Array.from(this.#ledger.amend(this.#tally.divide(news)));
     }
     Array.from(this.#ledger.rename((address) => owners[address]));
+    this.orphans.clear();
     const series = Array.from(this.#ledger.commit().series, (one) => {
       const { edge, primary } = Object(one.labels);
       const { opened, closed, active } = countsOf(one);
       const connections = active.values().reduce((sum, count) => sum + count, 0);
+      const orphans = one.values[one.measures.indexOf(ORPHANED)] ?? 0;
+      if (orphans > 0) this.orphans.set(edge, orphans);
       const counts = `${opened} opened, ${closed} closed, ${connections} active`;
       return [edge, `${counts}${primary ? '' : ', not primary'}`] as const;
     });
@@ -160,6 +166,20 @@ t.test('over a restart a former owner keeps its connections, and its name', asyn
     'a > db': '2 opened, 1 closed, 1 active',
     'b > db': '2 opened, 1 closed, 1 active, not primary',
   });
+});
+
+t.test('what a former owner left is orphaned, what the present one has is not', async (t) => {
+  const agent = new Agent();
+  agent.cycle([], before);
+  const [first, second, third] = [connection(1, 1), connection(2, 9), connection(3, 10)];
+  agent.cycle([first, second], before);
+  t.strictSame([...agent.orphans], []);
+  agent.cycle([first, second, third], after);
+  t.strictSame([...agent.orphans], [['a > db', 2]]);
+  agent.cycle([first, third], after);
+  t.strictSame([...agent.orphans], [['a > db', 1]]);
+  agent.cycle([third], after);
+  t.strictSame([...agent.orphans], []);
 });
 
 t.test('an owner that has no connection has no series', async (t) => {

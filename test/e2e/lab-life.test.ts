@@ -4,6 +4,7 @@ import t from 'tap';
 import { type Addresses, FAMILIES, place } from '../../src/demo/topology.ts';
 import { type Cluster, clusterTests } from '../kernel/cluster.ts';
 import { type Row, rowsOfBoth } from '../kernel/rows.ts';
+import { signalsOf } from '../kernel/signals.ts';
 import { ControlPlane, SHOP, createPod } from './control-plane.ts';
 import { requireServers } from './require-servers.ts';
 
@@ -126,6 +127,24 @@ await requireServers(t, async () => {
         active: { ESTABLISHED: 2 },
       }),
     ]);
+  });
+
+  test('what a client still holds of a deleted pod is orphaned, until it is closed', async (t, cluster) => {
+    const { traffic, agents } = cluster;
+    const holding = [];
+    for (const address of Object.values(NODE_B.to)) {
+      holding.push(await traffic.open('cart-0', { address, port: PORT }));
+    }
+    const signals = async () =>
+      signalsOf(await agents.samples(), { node: 'node-a', src_name: 'cart-0', dst_name: 'api-1' });
+    t.ok(await agents.until(async () => (await signals())['idle lt_1m'] === 2));
+    t.equal((await signals())['orphaned'], undefined, 'it lives');
+    // The pod's object goes, its namespace and its sockets stay: nobody closes.
+    await plane.kube.delete(`${SHOP}/pods/api-1`);
+    t.ok(await agents.until(async () => (await signals())['orphaned'] === 2), 'both families');
+    for (const connection of holding) await traffic.close(connection, 'orderly');
+    t.ok(await agents.until(async () => (await signals())['orphaned'] === undefined));
+    await createPod(plane.kube, place('api-1'));
   });
 
   test('a Completed pod does not own the address that another has now', async (t, cluster) => {

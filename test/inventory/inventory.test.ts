@@ -81,12 +81,12 @@ t.test('a deleted pod keeps its address for five minutes unless somebody claims 
   const clock = { nowMs: 0 };
   const inventory = inventoryAt(clock);
   inventory.put('a', [claim(web)]);
-  const { revision } = inventory;
   inventory.remove('a');
+  const { revision } = inventory;
   clock.nowMs = DELETED_POD_MS - 1;
   inventory.expire();
   t.equal(inventory.identityOf(ADDRESS), web);
-  t.equal(inventory.revision, revision, 'nothing changed so far');
+  t.equal(inventory.revision, revision, 'nothing changed since');
 
   inventory.put('b', [claim(api, { rank: RANK.endpointSlice })]);
   t.equal(inventory.identityOf(ADDRESS), api);
@@ -346,3 +346,33 @@ t.test('who took an address over, since when and from whom, is told', async (t) 
   t.equal(inventory.ownershipOf(ADDRESS)?.previous, undefined);
   t.equal(inventory.revisionOf(ADDRESS), revision, 'no news');
 });
+
+t.test(
+  'that a pod has ended is told, and is news, until somebody else has its address',
+  async (t) => {
+    const clock = { nowMs: 10_000.7 };
+    const inventory = inventoryAt(clock);
+    inventory.put('a', [claim(web)]);
+    const alive = inventory.revisionOf(ADDRESS);
+    t.equal(inventory.ownershipOf(ADDRESS)?.endedMs, undefined);
+    inventory.remove('a');
+    t.strictSame(inventory.ownershipOf(ADDRESS), { identity: web, endedMs: 10_000 });
+    const ended = inventory.revisionOf(ADDRESS);
+    t.ok(ended > alive);
+
+    inventory.put('b', [claim(api, { rank: RANK.endpointSlice })]);
+    t.strictSame(inventory.ownershipOf(ADDRESS), { identity: api, previous: web });
+    inventory.remove('b');
+    t.equal(inventory.ownershipOf(ADDRESS)?.endedMs, 10_000);
+    inventory.put('a', [claim(web)]);
+    t.strictSame(inventory.ownershipOf(ADDRESS), { identity: web }, 'it was not the end');
+    t.ok(inventory.revisionOf(ADDRESS) > ended);
+
+    inventory.put('c', [claim(api, { rank: RANK.serviceClusterIp })]);
+    inventory.remove('c');
+    inventory.remove('a');
+    clock.nowMs += DELETED_POD_MS;
+    inventory.expire();
+    t.equal(inventory.ownershipOf(ADDRESS), undefined, 'a service that is deleted has nothing');
+  },
+);

@@ -4,7 +4,7 @@ import type { Sample } from '../../src/telemetry/samples.ts';
 /** Of one edge's signals: `idle lt_1m` → 3. What is 0 is left out. */
 export type Signals = Readonly<Record<string, number>>;
 
-const SIGNAL = /^khan_connection_(?<signal>idle|half_closed|unanswered)$/;
+const SIGNAL = /^khan_connection_(?<signal>idle|half_closed|unanswered|orphaned)$/;
 const TRAFFIC = /^khan_connection_(?<unit>bytes|packets)_total$/;
 const OWN = ['idle', 'closed_by', 'direction'];
 

@@ -7,7 +7,14 @@ import type { WatchEvent } from '../../src/cluster/watch-events.ts';
 import type { DurationSeries } from '../../src/connections/series.ts';
 import { DURATION_LIMITS } from '../../src/connections/durations.ts';
 import type { Edge } from '../../src/connections/edge.ts';
-import { HALF_CLOSED, IDLE, OLDEST, TRAFFIC, UNANSWERED } from '../../src/connections/measure.ts';
+import {
+  HALF_CLOSED,
+  IDLE,
+  OLDEST,
+  ORPHANED,
+  TRAFFIC,
+  UNANSWERED,
+} from '../../src/connections/measure.ts';
 import { TRANSPORTS } from '../../src/connections/transport.ts';
 import { stateName } from '../../src/conntrack/state.ts';
 import { StatisticsSum } from '../../src/conntrack/statistics.ts';
@@ -178,13 +185,20 @@ function connections(): SeriesBuilder[] {
   const active = Object.fromEntries([...STATES].map((state) => [state, 1]));
   return [...labels, overflowAttributes('node-a', true, choice)].map((each) => {
     const series = new SeriesBuilder({ labels: each, opened: 1, active });
-    for (const measure of [...IDLE, ...HALF_CLOSED, UNANSWERED, ...TRAFFIC]) series.set(measure, 1);
+    for (const measure of [...IDLE, ...HALF_CLOSED, UNANSWERED, ORPHANED, ...TRAFFIC]) {
+      series.set(measure, 1);
+    }
     return series;
   });
 }
 
 function between(): Partial<Edge>[] {
-  const stranger = { address: '203.0.113.7', identity: undefined, node: undefined };
+  const stranger = {
+    address: '203.0.113.7',
+    identity: undefined,
+    node: undefined,
+    hasEnded: false,
+  };
   return [
     { source: stranger, destination: stranger, backend: stranger, port: undefined },
     ...IDENTITY_TYPES.map((type) => ends(type)),
@@ -212,6 +226,7 @@ function ends(type: IdentityType): Pick<Edge, 'source' | 'destination' | 'backen
       topologyZone: 'zone-1',
     },
     node: 'node-a',
+    hasEnded: false,
   });
   return {
     source: owned('10.1.0.1'),

@@ -11,11 +11,13 @@ const web: Endpoint = {
   address: '10.1.0.11',
   identity: { type: 'pod', name: 'web-6d4f9-x2x1p', namespace: 'shop', app: 'web' },
   node: 'node-a',
+  hasEnded: false,
 };
 const api: Endpoint = {
   address: '10.96.0.10',
   identity: { type: 'service', name: 'api', namespace: 'shop', app: 'api' },
   node: undefined,
+  hasEnded: false,
 };
 
 function edge(overrides: Partial<Edge> = {}): Edge {
@@ -55,7 +57,12 @@ t.test(
 );
 
 t.test('what has no value is left out', async (t) => {
-  const stranger = { address: '2001:db8::1', identity: undefined, node: undefined };
+  const stranger = {
+    address: '2001:db8::1',
+    identity: undefined,
+    node: undefined,
+    hasEnded: false,
+  };
   const ping = edge({ source: stranger, destination: stranger, protocol: 58, port: undefined });
   t.strictSame(connectionAttributes(ping, 'node-a'), {
     node: 'node-a',
@@ -105,6 +112,7 @@ const pod: Endpoint = {
     topologyZone: 'zone-1',
   },
   node: 'node-b',
+  hasEnded: false,
 };
 
 function choose(choice: Partial<AttributeChoice>): AttributeChoice {
@@ -175,7 +183,12 @@ t.test('what is dropped is not there, in overflow neither', async (t) => {
 });
 
 t.test('addresses outside the cluster are told as far as the prefix goes', async (t) => {
-  const stranger = { address: '198.51.100.7', identity: undefined, node: undefined };
+  const stranger = {
+    address: '198.51.100.7',
+    identity: undefined,
+    node: undefined,
+    hasEnded: false,
+  };
   const choice = choose({ externalPrefix: { ipv4: 24, ipv6: 64 } });
   t.match(connectionAttributes(edge({ source: stranger }), 'node-a', choice), {
     src_ip: '198.51.100.0/24',

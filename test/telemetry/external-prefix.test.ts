@@ -10,7 +10,7 @@ const prefix = { ipv4: 24, ipv6: 64 };
 
 function textOf(address: string, type?: Identity['type'], of = prefix): string | undefined {
   const identity = type && { type, name: 'some' };
-  return addressText({ address, identity, node: undefined }, of);
+  return addressText({ address, identity, node: undefined, hasEnded: false }, of);
 }
 
 t.test('an address that nobody owns is shortened to its network', async (t) => {
