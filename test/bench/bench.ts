@@ -2,6 +2,7 @@ import { Failure } from '../../src/runtime/failure.ts';
 import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
+import { benchFleet } from './fleet.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
@@ -12,6 +13,7 @@ import { benchSignals } from './signals.ts';
 const SCENARIOS = {
   controller: benchController,
   cycle: benchCycle,
+  fleet: benchFleet,
   footprint: benchFootprint,
   otlp: benchOtlp,
   page: benchPage,
@@ -20,14 +22,15 @@ const SCENARIOS = {
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'footprint', 'otlp', 'page', 'signals'],
+    choices: ['controller', 'cycle', 'fleet', 'footprint', 'otlp', 'page', 'signals'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
       'stock exporter and prom-client; footprint: memory and start-up time of both programs, as ' +
-      'shipped and from source; signals: the cycle with each of --signals, against none of them',
+      'shipped and from source; signals: the cycle with each of --signals, against none of them; ' +
+      'fleet: a cluster of agents and two controllers, one of which dies, against a bare server',
   }),
   entries: integer({
     default: 262_144,
@@ -43,7 +46,7 @@ const settings = {
   }),
   pods: integer({
     default: 150_000,
-    min: 1500,
+    min: 30,
     max: 1_000_000,
     description: 'Pods of the fake API server, 8 KB each, 30 on a node',
   }),
@@ -58,6 +61,24 @@ const settings = {
     min: 1,
     max: 1000,
     description: 'Rounds; each measures the baseline and the scenario, and the median is reported',
+  }),
+  agents: integer({
+    default: 5000,
+    min: 1,
+    max: 8000,
+    description: 'Agents of a fleet; at most one for 30 pods',
+  }),
+  seconds: integer({
+    default: 60,
+    min: 1,
+    max: 3600,
+    description: 'How long the steady state of a fleet is measured',
+  }),
+  'poll-seconds': integer({
+    default: 30,
+    min: 1,
+    max: 3600,
+    description: 'Poll interval of a fleet',
   }),
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;
