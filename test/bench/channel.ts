@@ -10,7 +10,7 @@ export class Channel {
     this.child = child;
   }
 
-  async ask(message: object | string | number): Promise<unknown> {
+  async ask(message: object | string | number): Promise<any> {
     const answer = this.#last.then(async () => {
       const ended = new AbortController();
       const onExit = () => ended.abort(new Error('Cannot measure: a program has ended'));

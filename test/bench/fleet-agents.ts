@@ -135,10 +135,16 @@ class SimulatedAgent {
 
 const agents = Array.from({ length: count }, (_, number) => new SimulatedAgent(number));
 
+function report(): Report {
+  const first = firstAnswersMs.filter((ms) => ms !== undefined);
+  return { durationsMs, unanswered, firstAnswersMs: first };
+}
+
 async function obey(command: Command): Promise<unknown> {
   switch (command.kind) {
     case 'replaced':
-      return cluster.advance(command.count, performance.now());
+      cluster.advance(command.count, performance.now());
+      return undefined;
     case 'start':
       for (const agent of agents) void agent.run();
       return undefined;
@@ -149,10 +155,8 @@ async function obey(command: Command): Promise<unknown> {
       [durationsMs, unanswered, firstAnswersMs] = [[], {}, []];
       beganMs = performance.now();
       return undefined;
-    case 'report': {
-      const first = firstAnswersMs.filter((ms) => ms !== undefined);
-      return { durationsMs, unanswered, firstAnswersMs: first } satisfies Report;
-    }
+    case 'report':
+      return report();
     case 'check':
       return agents
         .map((agent) => agent.verdict())
@@ -162,7 +166,10 @@ async function obey(command: Command): Promise<unknown> {
           missing: a.missing + b.missing,
         }));
     case 'baseline':
-      return askEvenly(command);
+      await askEvenly(command);
+      return undefined;
+    default:
+      throw new Error('Cannot obey: not a command');
   }
 }
 

@@ -68,12 +68,14 @@ export class FleetMeter {
     await forgetPeakOf(survivor.child);
     await survivor.ask('block');
     await fleet.ask({ kind: 'begin' });
-    const [beganCpu, beganTraffic] = [await this.#cpu(), (await balancer.ask('')) as Traffic];
+    const beganCpu = await this.#cpu();
+    const beganTraffic: Traffic = await balancer.ask('');
     const beganMs = performance.now();
     await work();
     const seconds = (performance.now() - beganMs) / 1000;
-    const [cpu, traffic] = [await this.#cpu(), (await balancer.ask('')) as Traffic];
-    const report = (await fleet.ask({ kind: 'report' })) as Report;
+    const cpu = await this.#cpu();
+    const traffic: Traffic = await balancer.ask('');
+    const report: Report = await fleet.ask({ kind: 'report' });
     const { rss_mb, rss_peak_mb } = await memoryOf(survivor.child);
     const { durationsMs, unanswered } = report;
     const { busy = 0, unavailable = 0, connection: broken = 0, ...others } = unanswered;
@@ -88,7 +90,11 @@ export class FleetMeter {
       phase,
       ...this.#size,
       seconds: rounded(seconds),
-      ...{ questions, busy, unavailable, broken, otherwise: sum(Object.values(others)) },
+      questions,
+      busy,
+      unavailable,
+      broken,
+      otherwise: sum(Object.values(others)),
       questions_per_second: rounded(questions / seconds),
       p50_ms: ofTimes(0.5),
       p90_ms: ofTimes(0.9),

@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, lineOf } from './channel.ts';
 import { startController, until } from './controller-program.ts';
 import type { Report, Verdict } from './fleet-agents.ts';
 import { FleetMeter, type FleetPhase } from './fleet-meter.ts';
-import { startProgram, statusOf } from './program.ts';
+import { startProgram, statusOf, temporaryFolder } from './program.ts';
 
 /** Percent of all pods a minute. */
 const CHURN = 3;
@@ -20,7 +18,9 @@ const FOLLOW_MS = 500;
 const ANSWERED_MS_MAX = 300_000;
 /** Of an answer of the bare server. */
 const HEADER_BYTES = 156;
-/** After the last change of a pod, each agent asks twice. */
+/** From the last change of a pod until all watches have told of it. */
+const WATCH_LAG_MS = 1000;
+/** From then on each agent asks twice. */
 const SETTLE_POLLS = 2.2;
 
 export interface FleetSize {
@@ -49,25 +49,22 @@ type FleetVerdict = { readonly scenario: 'fleet'; readonly phase: 'verdict' } & 
 export async function benchFleet(size: FleetSize): Promise<(FleetPhase | FleetVerdict)[]> {
   const { agents, pods, seconds, 'poll-seconds': pollSeconds } = size;
   await using resources = new AsyncDisposableStack();
-  const pathOf = (name: string) => join(import.meta.dirname, name);
   const bench = (name: string, argv: readonly (string | number)[], preloaded: string[] = []) =>
     new Channel(startProgram([...preloaded, pathOf(name), ...argv.map(String)], resources));
   const api = bench('kube-api-load.ts', ['--pods', pods, '--churn', CHURN]);
   const server = `http://127.0.0.1:${await lineOf(api.child)}`;
   const replica = async () => {
-    const argv = ['--poll-interval', `${pollSeconds}s`];
-    const { controller, port, pages } = await startController(server, resources, argv);
+    const poll = ['--poll-interval', `${1000 * pollSeconds}ms`];
+    const { controller, port, pages } = await startController(server, resources, poll);
     await until(async () => (await statusOf(pages)) === 200);
     return { channel: new Channel(controller), port };
   };
   const [survivor, victim] = await Promise.all([replica(), replica()]);
   const balancer = bench('balance.ts', ['--to', `${survivor.port},${victim.port}`]);
-  const tokens = await mkdtemp(join(tmpdir(), 'khan-fleet-'));
-  resources.defer(() => rm(tokens, { recursive: true }));
-  const fleet = bench('fleet-agents.ts', [
-    ...['--agents', agents, '--pods', pods, '--period-ms', 1000 * pollSeconds],
-    ...['--tokens', tokens, '--url', `http://127.0.0.1:${await lineOf(balancer.child)}`],
-  ]);
+  const service = `http://127.0.0.1:${await lineOf(balancer.child)}`;
+  const argv = ['--agents', agents, '--pods', pods, '--period-ms', 1000 * pollSeconds];
+  const tokens = await temporaryFolder(resources);
+  const fleet = bench('fleet-agents.ts', [...argv, '--url', service, '--tokens', tokens]);
   await lineOf(fleet.child);
 
   const programs = { survivor: survivor.channel, api, balancer, fleet };
@@ -90,8 +87,12 @@ export async function benchFleet(size: FleetSize): Promise<(FleetPhase | FleetVe
   await following[Symbol.asyncDispose]();
   await fleet.ask({ kind: 'replaced', count: Number(await api.ask('freeze')) });
   const alone = new FleetMeter({ agents, pods }, programs);
-  const settle = await alone.phase('settle', () => delay(1000 * SETTLE_POLLS * pollSeconds));
-  const verdict = (await fleet.ask({ kind: 'check' })) as Verdict;
+  await delay(WATCH_LAG_MS);
+  const settle = await alone.phase('settle', async () => {
+    await delay(1000 * SETTLE_POLLS * pollSeconds);
+    await allAnswered(fleet, agents);
+  });
+  const verdict: Verdict = await fleet.ask({ kind: 'check' });
   await fleet.ask({ kind: 'stop' });
 
   const preloaded = ['--import', pathOf('report-block.ts')];
@@ -131,8 +132,12 @@ function follow(api: Channel, fleet: Channel): AsyncDisposable {
 async function allAnswered(fleet: Channel, agents: number): Promise<void> {
   const endMs = performance.now() + ANSWERED_MS_MAX;
   while (performance.now() < endMs) {
-    const { firstAnswersMs } = (await fleet.ask({ kind: 'report' })) as Report;
+    const { firstAnswersMs }: Report = await fleet.ask({ kind: 'report' });
     if (firstAnswersMs.length === agents) return;
     await delay(FOLLOW_MS);
   }
+}
+
+function pathOf(name: string): string {
+  return join(import.meta.dirname, name);
 }

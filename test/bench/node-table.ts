@@ -78,7 +78,6 @@ export class NodeTable {
       PEERS_MAX,
       Math.floor(PEERS_MIN * (1 - (((node + 1) * GOLDEN) % 1)) ** (-1 / PARETO_SHAPE)),
     );
-    const several = (count: number) => Array.from({ length: Math.floor(count) }, (_, at) => at);
     this.#peers = [...new Set(several(0.7 * size).map((at) => oneOf(pods, at)))];
     const services = several(0.2 * size).map((at) => oneOf(SERVICES_PER_NODE * nodes, at));
     const nodePeers = several(NODE_PEERS).map((at) => Math.floor(nodes * fraction(at)));
@@ -123,4 +122,8 @@ function serviceEndpoint(service: number): Endpoint {
 /** TEST-NET-2 and TEST-NET-3 are too small: a network for benchmarks (RFC 2544). */
 function outsideEndpoint(number: number): Endpoint {
   return { address: `198.18.${number >> 8}.${number & 255}`, owner: undefined };
+}
+
+function several(count: number): readonly number[] {
+  return Array.from({ length: Math.floor(count) }, (_, at) => at);
 }

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -24,13 +25,24 @@ export function startProgram(
   return child;
 }
 
+/** Empty; removed also when we are interrupted. */
+export async function temporaryFolder(resources: AsyncDisposableStack): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'khan-bench-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove).once('SIGINT', end).once('SIGTERM', end);
+  resources.defer(() => {
+    process.off('exit', remove).off('SIGINT', end).off('SIGTERM', end);
+    remove();
+  });
+  return folder;
+}
+
 /** For a controller beside an API server on plain HTTP. */
 export async function kubeconfigFor(
   server: string,
   resources: AsyncDisposableStack,
 ): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'khan-bench-'));
-  resources.defer(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(resources);
   const path = join(folder, 'kubeconfig.json');
   const name = 'bench';
   await writeFile(
@@ -78,4 +90,8 @@ export async function cpuSecondsOf({ pid }: ChildProcess): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+function end(): void {
+  process.exit(1);
 }
