@@ -68,6 +68,12 @@ const settings = {
     max: 8000,
     description: 'Agents of a fleet; at most one for 30 pods',
   }),
+  churn: integer({
+    default: 3,
+    min: 0,
+    max: 100,
+    description: 'Percent of the pods that are replaced a minute while a fleet runs',
+  }),
   seconds: integer({
     default: 60,
     min: 1,

@@ -6,8 +6,6 @@ import type { Report, Verdict } from './fleet-agents.ts';
 import { FleetMeter, type FleetPhase } from './fleet-meter.ts';
 import { startProgram, statusOf, temporaryFolder } from './program.ts';
 
-/** Percent of all pods a minute. */
-const CHURN = 3;
 /** Of the phases that have no end of their own. */
 const WATCH_MS_MAX = 10_000;
 const BASELINE_MS_MAX = 20_000;
@@ -26,6 +24,8 @@ const SETTLE_POLLS = 2.2;
 export interface FleetSize {
   readonly agents: number;
   readonly pods: number;
+  /** Percent of all pods that are replaced a minute. */
+  readonly churn: number;
   /** Of the steady state. */
   readonly seconds: number;
   readonly 'poll-seconds': number;
@@ -37,7 +37,7 @@ type FleetVerdict = { readonly scenario: 'fleet'; readonly phase: 'verdict' } & 
 /**
  * A cluster's worth of agents, and two replicas of the controller behind a Service; one of them dies.
  *
- * Programs: a fake API server that replaces 3 % of the pods a minute (pod-table.ts); two `khan
+ * Programs: a fake API server in which pods are replaced (pod-table.ts); two `khan
  * controller`, from source; a balancer that copies bytes and chooses a replica for each new connection;
  * all agents in one process, each with the real client (ControllerNames) and the table of
  * node-table.ts. Phases: `watch`, the controllers without agents; `rollout`, all agents start at once,
@@ -47,11 +47,11 @@ type FleetVerdict = { readonly scenario: 'fleet'; readonly phase: 'verdict' } & 
  * many bytes.
  */
 export async function benchFleet(size: FleetSize): Promise<(FleetPhase | FleetVerdict)[]> {
-  const { agents, pods, seconds, 'poll-seconds': pollSeconds } = size;
+  const { agents, pods, churn, seconds, 'poll-seconds': pollSeconds } = size;
   await using resources = new AsyncDisposableStack();
   const bench = (name: string, argv: readonly (string | number)[], preloaded: string[] = []) =>
     new Channel(startProgram([...preloaded, pathOf(name), ...argv.map(String)], resources));
-  const api = bench('kube-api-load.ts', ['--pods', pods, '--churn', CHURN]);
+  const api = bench('kube-api-load.ts', ['--pods', pods, '--churn', churn]);
   const server = `http://127.0.0.1:${await lineOf(api.child)}`;
   const replica = async () => {
     const poll = ['--poll-interval', `${1000 * pollSeconds}ms`];
