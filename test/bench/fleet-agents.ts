@@ -16,6 +16,7 @@ import { PodTable } from './pod-table.ts';
 
 /** As in src/agent/cycle.ts. */
 const RESOLVE_TIMEOUT_MS = 2000;
+const TICK_MS = 2;
 /** Of the baseline. */
 const CLIENTS = 64;
 
@@ -35,6 +36,8 @@ export interface Report {
   readonly unanswered: Readonly<Record<string, number>>;
   /** Of each agent that has had an answer: when it came. */
   readonly firstAnswersMs: readonly number[];
+  /** The longest time in which this event loop was blocked: no latency above it says anything. */
+  readonly blockMs: number;
 }
 
 export interface Verdict {
@@ -66,6 +69,13 @@ let beganMs = performance.now();
 let durationsMs: number[] = [];
 let unanswered: Record<string, number> = {};
 let firstAnswersMs: (number | undefined)[] = [];
+let tickedMs = performance.now();
+let blockMs = 0;
+setInterval(() => {
+  const nowMs = performance.now();
+  blockMs = Math.max(blockMs, nowMs - tickedMs - TICK_MS);
+  tickedMs = nowMs;
+}, TICK_MS);
 
 class SimulatedAgent {
   readonly node: string;
@@ -137,7 +147,7 @@ const agents = Array.from({ length: count }, (_, number) => new SimulatedAgent(n
 
 function report(): Report {
   const first = firstAnswersMs.filter((ms) => ms !== undefined);
-  return { durationsMs, unanswered, firstAnswersMs: first };
+  return { durationsMs, unanswered, firstAnswersMs: first, blockMs };
 }
 
 async function obey(command: Command): Promise<unknown> {
@@ -154,6 +164,7 @@ async function obey(command: Command): Promise<unknown> {
     case 'begin':
       [durationsMs, unanswered, firstAnswersMs] = [[], {}, []];
       beganMs = performance.now();
+      blockMs = 0;
       return undefined;
     case 'report':
       return report();

@@ -49,6 +49,8 @@ export interface FleetPhase {
   readonly api_cpu: number;
   readonly balancer_cpu: number;
   readonly fleet_cpu: number;
+  readonly fleet_rss_mb: number;
+  readonly fleet_block_ms: number;
 }
 
 type Cpu = Readonly<Record<'survivor' | 'victim' | 'api' | 'balancer' | 'fleet', number>>;
@@ -115,6 +117,8 @@ export class FleetMeter {
       api_cpu: share('api'),
       balancer_cpu: share('balancer'),
       fleet_cpu: share('fleet'),
+      fleet_rss_mb: (await memoryOf(fleet.child)).rss_mb,
+      fleet_block_ms: rounded(report.blockMs),
     };
   }
 
