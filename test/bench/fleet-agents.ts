@@ -18,7 +18,7 @@ import { PodTable } from './pod-table.ts';
 const RESOLVE_TIMEOUT_MS = 2000;
 const TICK_MS = 2;
 /** Of the baseline. */
-const CLIENTS = 64;
+const CLIENTS = 16;
 
 /** Each is answered: the first three with nothing, the others with what is named. */
 export type Command =
@@ -50,6 +50,7 @@ export interface Verdict {
 
 const settings = {
   agents: integer({ default: 1, min: 1, max: 100_000, description: 'Agents' }),
+  first: integer({ default: 0, min: 0, max: 100_000, description: 'Node of the first' }),
   pods: integer({ default: 30, min: 1, max: 1_000_000, description: 'Pods of the cluster' }),
   'period-ms': integer({ default: 30_000, min: 100, max: 3_600_000, description: 'Of a poll' }),
   url: text({ default: 'http://127.0.0.1:1', description: 'Where they ask' }),
@@ -57,6 +58,7 @@ const settings = {
 } as const;
 const {
   agents: count,
+  first: firstNode,
   pods,
   'period-ms': periodMs,
   url,
@@ -143,7 +145,7 @@ class SimulatedAgent {
   }
 }
 
-const agents = Array.from({ length: count }, (_, number) => new SimulatedAgent(number));
+const agents = Array.from({ length: count }, (_, at) => new SimulatedAgent(firstNode + at));
 
 function report(): Report {
   const first = firstAnswersMs.filter((ms) => ms !== undefined);
@@ -188,7 +190,7 @@ async function obey(command: Command): Promise<unknown> {
 async function askEvenly({ url: baselineUrl, ms }: Command & { kind: 'baseline' }): Promise<void> {
   using clients = new DisposableStack();
   const pool = Array.from({ length: CLIENTS }, (_, client) => {
-    const credentials = { token: join(tokens, `node-${client % count}`) };
+    const credentials = { token: join(tokens, agents[client % count]!.node) };
     return clients.use(new ResolveClient(baselineUrl, { credentials }));
   });
   const { signal } = new AbortController();

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Traffic } from './balance.ts';
 import type { Channel } from './channel.ts';
-import type { Report } from './fleet-agents.ts';
+import type { FleetGroup } from './fleet-group.ts';
 import { cpuSecondsOf, forgetPeakOf, memoryOf } from './program.ts';
 
 export interface FleetPrograms {
@@ -10,7 +10,7 @@ export interface FleetPrograms {
   readonly victim?: Channel;
   readonly api: Channel;
   readonly balancer: Channel;
-  readonly fleet: Channel;
+  readonly fleet: FleetGroup;
 }
 
 /** One line of the result. Shares are of one core. Times of questions are those of the agents. */
@@ -69,7 +69,7 @@ export class FleetMeter {
     const { survivor, balancer, fleet } = this.#programs;
     await forgetPeakOf(survivor.child);
     await survivor.ask('block');
-    await fleet.ask({ kind: 'begin' });
+    await fleet.tell({ kind: 'begin' });
     const beganCpu = await this.#cpu();
     const beganTraffic: Traffic = await balancer.ask('');
     const beganMs = performance.now();
@@ -77,7 +77,7 @@ export class FleetMeter {
     const seconds = (performance.now() - beganMs) / 1000;
     const cpu = await this.#cpu();
     const traffic: Traffic = await balancer.ask('');
-    const report: Report = await fleet.ask({ kind: 'report' });
+    const report = await fleet.report();
     const { rss_mb, rss_peak_mb } = await memoryOf(survivor.child);
     const { durationsMs, unanswered } = report;
     const { busy = 0, unavailable = 0, connection: broken = 0, ...others } = unanswered;
@@ -117,7 +117,7 @@ export class FleetMeter {
       api_cpu: share('api'),
       balancer_cpu: share('balancer'),
       fleet_cpu: share('fleet'),
-      fleet_rss_mb: (await memoryOf(fleet.child)).rss_mb,
+      fleet_rss_mb: rounded(await fleet.rssMb()),
       fleet_block_ms: rounded(report.blockMs),
     };
   }
@@ -129,7 +129,7 @@ export class FleetMeter {
       victim: await livingCpuOf(victim?.child),
       api: await cpuSecondsOf(api.child),
       balancer: await cpuSecondsOf(balancer.child),
-      fleet: await cpuSecondsOf(fleet.child),
+      fleet: await fleet.cpuSeconds(),
     };
   }
 }

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, lineOf } from './channel.ts';
 import { startController, until } from './controller-program.ts';
-import type { Report, Verdict } from './fleet-agents.ts';
+import type { Verdict } from './fleet-agents.ts';
+import { FleetGroup } from './fleet-group.ts';
 import { FleetMeter, type FleetPhase } from './fleet-meter.ts';
 import { startProgram, statusOf, temporaryFolder } from './program.ts';
 
+const FLEET_PROCESSES = 4;
 /** Of the phases that have no end of their own. */
 const WATCH_MS_MAX = 10_000;
 const BASELINE_MS_MAX = 20_000;
@@ -39,7 +41,7 @@ type FleetVerdict = { readonly scenario: 'fleet'; readonly phase: 'verdict' } & 
  *
  * Programs: a fake API server in which pods are replaced (pod-table.ts); two `khan
  * controller`, from source; a balancer that copies bytes and chooses a replica for each new connection;
- * all agents in one process, each with the real client (ControllerNames) and the table of
+ * all agents in four processes, each with the real client (ControllerNames) and the table of
  * node-table.ts. Phases: `watch`, the controllers without agents; `rollout`, all agents start at once,
  * until each has had an answer; `steady`; `failover`, a replica is killed, and for two seconds more
  * half of all new connections go to it, until each agent has had an answer; `settle`, no pod changes
@@ -62,10 +64,16 @@ export async function benchFleet(size: FleetSize): Promise<(FleetPhase | FleetVe
   const [survivor, victim] = await Promise.all([replica(), replica()]);
   const balancer = bench('balance.ts', ['--to', `${survivor.port},${victim.port}`]);
   const service = `http://127.0.0.1:${await lineOf(balancer.child)}`;
-  const argv = ['--agents', agents, '--pods', pods, '--period-ms', 1000 * pollSeconds];
   const tokens = await temporaryFolder(resources);
-  const fleet = bench('fleet-agents.ts', [...argv, '--url', service, '--tokens', tokens]);
-  await lineOf(fleet.child);
+  const argv = ['--pods', pods, '--period-ms', 1000 * pollSeconds, '--tokens', tokens];
+  const each = Math.ceil(agents / FLEET_PROCESSES);
+  const members: Channel[] = [];
+  for (let first = 0; first < agents; first += each) {
+    const those = ['--first', first, '--agents', Math.min(each, agents - first)];
+    members.push(bench('fleet-agents.ts', [...argv, ...those, '--url', service]));
+  }
+  await Promise.all(members.map(({ child }) => lineOf(child)));
+  const fleet = new FleetGroup(members);
 
   const programs = { survivor: survivor.channel, api, balancer, fleet };
   const meter = new FleetMeter({ agents, pods }, { ...programs, victim: victim.channel });
@@ -73,7 +81,7 @@ export async function benchFleet(size: FleetSize): Promise<(FleetPhase | FleetVe
   const phases = [
     await meter.phase('watch', () => delay(Math.min(WATCH_MS_MAX, 1000 * seconds))),
     await meter.phase('rollout', async () => {
-      await fleet.ask({ kind: 'start' });
+      await fleet.tell({ kind: 'start' });
       await allAnswered(fleet, agents);
     }),
   ];
@@ -85,15 +93,15 @@ export async function benchFleet(size: FleetSize): Promise<(FleetPhase | FleetVe
     await allAnswered(fleet, agents);
   });
   await following[Symbol.asyncDispose]();
-  await fleet.ask({ kind: 'replaced', count: Number(await api.ask('freeze')) });
+  await fleet.tell({ kind: 'replaced', count: Number(await api.ask('freeze')) });
   const alone = new FleetMeter({ agents, pods }, programs);
   await delay(WATCH_LAG_MS);
   const settle = await alone.phase('settle', async () => {
     await delay(1000 * SETTLE_POLLS * pollSeconds);
     await allAnswered(fleet, agents);
   });
-  const verdict: Verdict = await fleet.ask({ kind: 'check' });
-  await fleet.ask({ kind: 'stop' });
+  const verdict = await fleet.verdict();
+  await fleet.tell({ kind: 'stop' });
 
   const preloaded = ['--import', pathOf('report-block.ts')];
   const bytes = Math.max(1, steady.down_bytes - HEADER_BYTES);
@@ -104,17 +112,17 @@ export async function benchFleet(size: FleetSize): Promise<(FleetPhase | FleetVe
   const baseline = await new FleetMeter(
     { agents, pods },
     { survivor: bare, api, balancer: relay, fleet },
-  ).phase('baseline', () => fleet.ask({ kind: 'baseline', url, ms }));
+  ).phase('baseline', () => fleet.tell({ kind: 'baseline', url, ms }));
   phases.push(steady, failover, settle, baseline);
   return [...phases, { scenario: 'fleet', phase: 'verdict', ...verdict }];
 }
 
 /** The agents' tables follow what the API server does, until this is disposed of. */
-function follow(api: Channel, fleet: Channel): AsyncDisposable {
+function follow(api: Channel, fleet: FleetGroup): AsyncDisposable {
   const stopping = new AbortController();
   const following = (async () => {
     while (!stopping.signal.aborted) {
-      await fleet.ask({ kind: 'replaced', count: Number(await api.ask('replaced')) });
+      await fleet.tell({ kind: 'replaced', count: Number(await api.ask('replaced')) });
       await delay(FOLLOW_MS);
     }
   })();
@@ -129,10 +137,10 @@ function follow(api: Channel, fleet: Channel): AsyncDisposable {
 }
 
 /** Each of them, since the phase began. */
-async function allAnswered(fleet: Channel, agents: number): Promise<void> {
+async function allAnswered(fleet: FleetGroup, agents: number): Promise<void> {
   const endMs = performance.now() + ANSWERED_MS_MAX;
   while (performance.now() < endMs) {
-    const { firstAnswersMs }: Report = await fleet.ask({ kind: 'report' });
+    const { firstAnswersMs } = await fleet.report();
     if (firstAnswersMs.length === agents) return;
     await delay(FOLLOW_MS);
   }
