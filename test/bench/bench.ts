@@ -46,7 +46,7 @@ const settings = {
   }),
   pods: integer({
     default: 150_000,
-    min: 30,
+    min: 1500,
     max: 1_000_000,
     description: 'Pods of the fake API server, 8 KB each, 30 on a node',
   }),

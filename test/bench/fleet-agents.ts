@@ -20,15 +20,15 @@ const TICK_MS = 2;
 /** Of the baseline. */
 const CLIENTS = 16;
 
-/** Each is answered: the first three with nothing, the others with what is named. */
+/** Each is answered: with what is named, or with null. */
 export type Command =
   | { readonly kind: 'replaced'; readonly count: number }
-  | { readonly kind: 'start' | 'stop' }
+  | { readonly kind: 'start' | 'stop' | 'begin' }
   /** {@link Report} since the last 'begin'. */
-  | { readonly kind: 'begin' | 'report' }
+  | { readonly kind: 'report' }
   /** {@link Verdict} */
   | { readonly kind: 'check' }
-  /** Nothing; asks the server there what all agents would ask in their steady state, for so long. */
+  /** Asks the server there what all agents would ask in their steady state, for so long. */
   | { readonly kind: 'baseline'; readonly url: string; readonly ms: number };
 
 export interface Report {
