@@ -3,6 +3,7 @@ import { choice, flag, integer, readSettings, settingsHelp } from '../../src/run
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
 import { benchEvents } from './events.ts';
+import { benchFleet } from './fleet.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
@@ -14,6 +15,7 @@ const SCENARIOS = {
   controller: benchController,
   cycle: benchCycle,
   events: benchEvents,
+  fleet: benchFleet,
   footprint: benchFootprint,
   otlp: benchOtlp,
   page: benchPage,
@@ -22,7 +24,7 @@ const SCENARIOS = {
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'events', 'footprint', 'otlp', 'page', 'signals'],
+    choices: ['controller', 'cycle', 'events', 'fleet', 'footprint', 'otlp', 'page', 'signals'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
@@ -30,7 +32,8 @@ const settings = {
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
       'stock exporter and prom-client; events: an agent that follows events, against one that does ' +
       'not, with the same short connections; footprint: memory and start-up time of both programs, as ' +
-      'shipped and from source; signals: the cycle with each of --signals, against none of them',
+      'shipped and from source; signals: the cycle with each of --signals, against none of them; ' +
+      'fleet: a cluster of agents and two controllers, one of which dies, against a bare server',
   }),
   entries: integer({
     default: 262_144,
@@ -71,6 +74,30 @@ const settings = {
   state: flag({
     description:
       'The agent of cycle and footprint keeps its state, in a directory of the benchmark',
+  }),
+  agents: integer({
+    default: 5000,
+    min: 1,
+    max: 8000,
+    description: 'Agents of a fleet; at most one for 30 pods',
+  }),
+  churn: integer({
+    default: 3,
+    min: 0,
+    max: 100,
+    description: 'Percent of the pods that are replaced a minute while a fleet runs',
+  }),
+  seconds: integer({
+    default: 60,
+    min: 1,
+    max: 3600,
+    description: 'How long the steady state of a fleet is measured',
+  }),
+  'poll-seconds': integer({
+    default: 30,
+    min: 1,
+    max: 3600,
+    description: 'Poll interval of a fleet',
   }),
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;

@@ -1,24 +1,18 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool, request } from 'undici';
 import { watchEvents } from '../../src/cluster/watch-events.ts';
-import { freePort } from '../../src/demo/khan-process.ts';
-import { kubeconfigFor, memoryOf, startProgram, statusOf } from './program.ts';
+import { blockOf, startController, until } from './controller-program.ts';
+import { addressOf } from './pod-table.ts';
+import { cpuSecondsOf, memoryOf, startProgram, statusOf } from './program.ts';
 
 /** What an agent of a busy node asks for. */
 const ADDRESSES = 1500;
 const NODES = 50;
 const CONNECTIONS = 32;
 const LOAD_MS = 5000;
-const SYNC_MS_MAX = 300_000;
-const CHECK_MS = 20;
-/** /proc counts in USER_HZ. */
-const TICKS_PER_SECOND = 100;
-
-const SOURCE = join(import.meta.dirname, '../../src');
 
 export interface ControllerSize {
   readonly pods: number;
@@ -105,37 +99,11 @@ export async function benchController({
   ];
 }
 
-async function startController(server: string, resources: AsyncDisposableStack) {
-  const kubeconfig = await kubeconfigFor(server, resources);
-  const [listen, pages] = [`127.0.0.1:${await freePort(0)}`, `127.0.0.1:${await freePort(0)}`];
-  const controller = startProgram(
-    ['--import', join(import.meta.dirname, 'report-block.ts'), join(SOURCE, 'cli.ts'), 'controller']
-      .concat(['--kubeconfig', kubeconfig, '--service-accounts', 'khan/khan-agent', '--tls', 'off'])
-      .concat(['--listen', listen, '--metrics-listen', pages, '--log-level', 'error']),
-    resources,
-  );
-  return { controller, url: `http://${listen}`, pages: `http://${pages}` };
-}
-
 /** The first `pods` of the stream, one JSON.parse() each. */
 async function readPods(server: string, pods: number): Promise<void> {
   const { body } = await request(`${server}/api/v1/pods?watch=true`);
   let read = 0;
   for await (const _ of watchEvents(body)) if (++read === pods) break;
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + SYNC_MS_MAX;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error('Cannot measure: the controller is not ready');
-    await delay(CHECK_MS);
-  }
-}
-
-async function blockOf(controller: ChildProcess): Promise<number> {
-  controller.send('block');
-  const [ms] = await once(controller, 'message');
-  return Number(ms);
 }
 
 async function ask(agents: Pool, node: string, question: object): Promise<any> {
@@ -189,20 +157,8 @@ async function underLoad(controller: ChildProcess, agents: Pool, known: object) 
   };
 }
 
-/** User and system time, fields 14 and 15 of proc_pid_stat(5). */
-async function cpuSecondsOf({ pid }: ChildProcess): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
 function nodeOf(round: number): string {
   return `node-${round % NODES}`;
-}
-
-/** As kube-api-load.ts numbers its pods. */
-function addressOf(number: number): string {
-  return `10.${128 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

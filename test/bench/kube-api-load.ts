@@ -1,48 +1,73 @@
 /**
  * An API server of its own process that has nothing but bulk: pods of 8 KB, made as they are sent, as a
  * watch-list and then as a watch with some churn; nodes, services, and reviews of tokens. On plain
- * HTTP, so that what is measured beside it is not its own encryption. Prints its port.
+ * HTTP, so that what is measured beside it is not its own encryption. Prints its port. All watches
+ * tell the same story, from the beginning. A message to it asks how many pods have been replaced;
+ * 'freeze' stops that as well.
  */
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { integer, readSettings } from '../../src/runtime/settings.ts';
+import {
+  addressOf,
+  appOf,
+  namespaceOf,
+  nodeAddress,
+  podName,
+  PodTable,
+  serviceAddress,
+  type Pod,
+} from './pod-table.ts';
 
-const PODS_PER_NODE = 30;
 const SERVICES_PER_NODE = 2;
 const POD_BYTES = 8192;
-/** 1 % of all pods a minute are replaced. */
-const CHURN_PER_SECOND = 0.01 / 60;
 const CHURN_MS = 200;
 
 const settings = {
   pods: integer({ default: 1000, min: 1, max: 1_000_000, description: 'Pods' }),
+  churn: integer({
+    default: 1,
+    min: 0,
+    max: 100,
+    description: 'Percent of all pods that are replaced a minute, once they have been read',
+  }),
 } as const;
-const { pods } = readSettings(settings, process.argv.slice(2), {});
-const nodes = Math.ceil(pods / PODS_PER_NODE);
+const { pods, churn: churnPercent } = readSettings(settings, process.argv.slice(2), {});
+const { nodes } = new PodTable(pods);
 const startTime = new Date().toISOString();
 let revision = 1;
+let churnBeganMs: number | undefined;
+let frozenAt: number | undefined;
 
-function podText(number: number, generation = 0): string {
-  const node = Math.floor(number / PODS_PER_NODE);
-  const ip = `10.${128 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
-  const ip6 = `fd00:10::${(number >> 16).toString(16)}:${(number & 0xffff).toString(16)}`;
-  const name = `app-${number % 500}-6d4f9c7b8-${generation}x${number}`;
+function replaced(): number {
+  const elapsedMs = performance.now() - (churnBeganMs ?? Infinity);
+  const perMs = (pods * churnPercent) / 100 / 60_000;
+  return frozenAt ?? Math.max(0, Math.floor(elapsedMs * perMs));
+}
+
+process.on('message', (message) => {
+  if (message === 'freeze') frozenAt ??= replaced();
+  process.send?.(replaced());
+});
+
+function podText(table: PodTable, pod: Pod): string {
+  const { slot, serial } = pod;
+  const ip = addressOf(slot);
+  const ip6 = `fd00:10::${(slot >> 16).toString(16)}:${(slot & 0xffff).toString(16)}`;
+  const app = appOf(pod);
+  const node = table.nodeOf(pod);
+  const startedAt = serial < pods ? startTime : new Date().toISOString();
   const text = JSON.stringify({
     metadata: {
-      name,
-      namespace: `team-${number % 50}`,
-      uid: `00000000-0000-4000-8000-${String(generation * 10_000_000 + number).padStart(12, '0')}`,
+      name: podName(pod),
+      namespace: namespaceOf(pod),
+      uid: `00000000-0000-4000-8000-${String(serial).padStart(12, '0')}`,
       resourceVersion: String(++revision),
-      creationTimestamp: startTime,
-      labels: { app: `app-${number % 500}`, 'pod-template-hash': '6d4f9c7b8' },
+      creationTimestamp: startedAt,
+      labels: { app, 'pod-template-hash': '6d4f9c7b8' },
       ownerReferences: [
-        {
-          apiVersion: 'apps/v1',
-          kind: 'ReplicaSet',
-          name: `app-${number % 500}-6d4f9c7b8`,
-          controller: true,
-        },
+        { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: `${app}-6d4f9c7b8`, controller: true },
       ],
     },
     spec: { nodeName: `node-${node}`, containers: [] },
@@ -51,16 +76,12 @@ function podText(number: number, generation = 0): string {
       hostIP: nodeAddress(node),
       podIP: ip,
       podIPs: [{ ip }, { ip: ip6 }],
-      startTime,
+      startTime: startedAt,
     },
   });
   const filler = 'f:status '.repeat(Math.ceil((POD_BYTES - text.length) / 9));
   // Where managedFields and containers would be.
   return `${text.slice(0, -1)},"filler":"${filler}"}`;
-}
-
-function nodeAddress(number: number): string {
-  return `172.16.${number >> 8}.${number & 255}`;
 }
 
 function nodeText(number: number): string {
@@ -77,7 +98,7 @@ function nodeText(number: number): string {
 }
 
 function serviceText(number: number): string {
-  const clusterIP = `172.20.${number >> 8}.${number & 255}`;
+  const clusterIP = serviceAddress(number);
   return JSON.stringify({
     metadata: {
       name: `svc-${number}`,
@@ -104,15 +125,14 @@ async function watch(
   await send(response, 'BOOKMARK', JSON.stringify({ metadata }));
 }
 
-async function churn(response: ServerResponse): Promise<void> {
-  const perTurn = (pods * CHURN_PER_SECOND * CHURN_MS) / 1000;
-  for (let done = 0, turn = 1; !response.destroyed; turn++) {
+async function churn(response: ServerResponse, table: PodTable): Promise<void> {
+  churnBeganMs ??= performance.now();
+  while (!response.destroyed) {
     await delay(CHURN_MS);
-    for (; done < turn * perTurn; done++) {
-      const number = done % pods;
-      const generation = Math.floor(done / pods);
-      await send(response, 'DELETED', podText(number, generation));
-      await send(response, 'ADDED', podText(number, generation + 1));
+    for (let due = replaced() - table.replaced; due > 0 && !response.destroyed; due--) {
+      const { old, next } = table.replaceNext();
+      await send(response, 'DELETED', podText(table, old));
+      await send(response, 'ADDED', podText(table, next));
     }
   }
 }
@@ -125,9 +145,12 @@ const server = createServer((request, response) => {
   async function answer(path: string): Promise<void> {
     response.setHeader('content-type', 'application/json');
     switch (path.slice(path.lastIndexOf('/') + 1)) {
-      case 'pods':
-        await watch(response, { count: pods, textOf: podText });
-        return churn(response);
+      case 'pods': {
+        const table = new PodTable(pods);
+        const textOf = (replica: number) => podText(table, table.podOf(replica));
+        await watch(response, { count: pods, textOf });
+        return churn(response, table);
+      }
       case 'nodes':
         return watch(response, { count: nodes, textOf: nodeText });
       case 'services':

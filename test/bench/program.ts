@@ -1,8 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+/** /proc counts in USER_HZ. */
+const TICKS_PER_SECOND = 100;
 
 /** A program that is measured, on Node with `argv`; it ends with us, and loads nothing for that. */
 export function startProgram(
@@ -21,9 +25,15 @@ export function startProgram(
   return child;
 }
 
+/** Empty; removed also when we are interrupted. */
 export async function temporaryFolder(resources: AsyncDisposableStack): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'khan-bench-'));
-  resources.defer(() => rm(folder, { recursive: true }));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove).once('SIGINT', end).once('SIGTERM', end);
+  resources.defer(() => {
+    process.off('exit', remove).off('SIGINT', end).off('SIGTERM', end);
+    remove();
+  });
   return folder;
 }
 
@@ -68,4 +78,20 @@ export async function memoryOf({
     return Math.round((kilobytes * 1024) / 1e4) / 100;
   };
   return { rss_peak_mb: megabytes('VmHWM'), rss_mb: megabytes('VmRSS') };
+}
+
+/** From now on, {@link memoryOf} tells the peak since now: proc_pid_clear_refs(5). */
+export async function forgetPeakOf({ pid }: ChildProcess): Promise<void> {
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** User and system time, fields 14 and 15 of proc_pid_stat(5). */
+export async function cpuSecondsOf({ pid }: ChildProcess): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+function end(): void {
+  process.exit(1);
 }
