@@ -76,8 +76,8 @@ ${sections.map(sectionText).join('\n\n')}
 
 ${attributesText(registry)}
 
-**What it costs.** An edge is two counters and one series for each state that it has had, on each node whose table has
-it; there are as many edges as pairs of addresses that talk, times the ports they talk to. To have fewer
+**What it costs.** An edge is two counters and one series for each state and each other signal that it has had, on each
+node whose table has it (\`--signals\` chooses which signals are told); there are as many edges as pairs of addresses that talk, times the ports they talk to. To have fewer
 series, drop what tells them apart (\`--drop-attributes\`); sums stay exact in any combination:
 
 | Left out                                 | Series are then as many as                                       |

@@ -111,6 +111,7 @@ export async function createAgent(
       seriesMax: settings['series-max'],
       seriesTtlMs: settings['series-ttl'],
       exclude: settings.exclude,
+      signals: settings.signals,
       describe: (edge) => connectionAttributes(edge, nodeName, choice),
       describeOverflow,
     }),

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { DEFAULT_EXCLUDE, parseExclude } from '../connections/exclude.ts';
+import { OPTIONAL_SIGNALS } from '../connections/row-measures.ts';
 import { listenAddress } from '../runtime/http-server.ts';
 import { logLevel } from '../runtime/log.ts';
 import {
@@ -81,6 +82,12 @@ export const agentSettings = {
     default: 'none',
     description:
       'Attributes to leave out: connections that differ in nothing else share a series. Any but primary',
+  }),
+  signals: list({
+    type: `list of ${OPTIONAL_SIGNALS.join(', ')}`,
+    parse: oneOf(OPTIONAL_SIGNALS),
+    default: OPTIONAL_SIGNALS.join(','),
+    description: 'What is told of connections beside how many are opened, closed and there now',
   }),
   'created-timestamps': flag({
     description:

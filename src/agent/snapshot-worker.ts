@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { Tally } from '../connections/tally.ts';
 import { ConntrackTable, hashBuckets } from '../conntrack/table.ts';
+import { readTimeouts } from '../conntrack/timeouts.ts';
 import { canonicalAddress } from '../net/address.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import { enterNetworkNamespace } from '../netlink/socket.ts';
@@ -43,6 +44,7 @@ const inputs = {
   table: new ConntrackTable(),
   tally: new Tally({ seed }),
   hashBuckets,
+  timeouts: readTimeouts,
   localAddresses,
   now: Date.now,
 };
@@ -79,6 +81,5 @@ function localAddresses(): readonly string[] {
 function buffersOf(answer: WorkerAnswer): ArrayBuffer[] {
   if (answer.kind === 'failure') return [];
   const { edges } = answer.kind === 'snapshot' ? answer.snapshot : answer;
-  const { number, opened, closed, active, fresh } = edges;
-  return [number.buffer, opened.buffer, closed.buffer, active.buffer, fresh.buffer];
+  return Object.values(edges).map(({ buffer }) => buffer);
 }

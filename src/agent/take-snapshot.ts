@@ -5,6 +5,7 @@ import { decodeEntry } from '../conntrack/decode.ts';
 import { ENTRY_WORDS } from '../conntrack/entry.ts';
 import type { Statistics } from '../conntrack/statistics.ts';
 import type { TableUse } from '../conntrack/table.ts';
+import type { Timeouts } from '../conntrack/timeouts.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import type { ExchangeResult, MessageVisitor } from '../netlink/exchange.ts';
 
@@ -17,6 +18,7 @@ export interface SnapshotInputs {
   };
   readonly tally: Tally;
   readonly hashBuckets: () => number | undefined;
+  readonly timeouts: () => Timeouts;
   readonly localAddresses: () => readonly string[];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -41,17 +43,17 @@ export function takeSnapshot(inputs: SnapshotInputs): Snapshot {
   const { table, tally, now } = inputs;
   const beganMs = now();
   const { malformed, repeated, available } = readTable(inputs);
+  const takenAtMs = now();
   const use: TableUse = available ? table.use() : { entries: 0, limit: undefined };
   const statistics = available ? table.statistics() : undefined;
   const localAddresses = inputs.localAddresses();
   // Last: nothing that can fail comes behind it, or what it says would be lost for good.
-  const { baseline, entries, timestamped, edges } = tally.finish();
-  const takenAtMs = now();
+  const { baseline, entries, timestamped, edges } = tally.finish({ takenAtMs });
   return {
     baseline,
     takenAtMs,
     // A wall clock may be set back meanwhile.
-    durationMs: Math.max(0, takenAtMs - beganMs),
+    durationMs: Math.max(0, now() - beganMs),
     entries,
     malformed,
     repeated,
@@ -71,7 +73,7 @@ interface Reading {
   readonly available: boolean;
 }
 
-function readTable({ table, tally, hashBuckets }: SnapshotInputs): Reading {
+function readTable({ table, tally, hashBuckets, timeouts }: SnapshotInputs): Reading {
   const visit: MessageVisitor = (words, start, end) => {
     if (!decodeEntry(words, start, end, entry)) return false;
     tally.add(entry);
@@ -79,7 +81,7 @@ function readTable({ table, tally, hashBuckets }: SnapshotInputs): Reading {
   };
   for (let repeated = 0; ; repeated++) {
     const isLast = repeated + 1 === DUMPS_MAX;
-    tally.begin();
+    tally.begin(timeouts());
     try {
       const buckets = hashBuckets();
       const { malformed, interrupted } = table.dump(visit);
@@ -89,7 +91,7 @@ function readTable({ table, tally, hashBuckets }: SnapshotInputs): Reading {
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       if (NOT_AVAILABLE.has(error.code)) {
-        tally.begin();
+        tally.begin(timeouts());
         return { malformed: 0, repeated, available: false };
       }
       if (isLast || FINAL.has(error.code)) throw error;

@@ -51,13 +51,13 @@ export class AccountBook<Labels extends object> {
   }
 
   /** All connections are about to be counted anew. */
-  clearActive(): void {
+  clear(): void {
     for (const account of this.#admitted.values()) {
-      if (account.connections > 0) account.series?.clearActive();
+      if (account.connections > 0) account.series?.clear();
       account.connections = 0;
     }
     for (const account of this.#overflow.values()) account.connections = 0;
-    for (const series of this.#overflowSeries.values()) series.clearActive();
+    for (const series of this.#overflowSeries.values()) series.clear();
   }
 
   /** Forgets what has been idle for too long, and admits out of overflow what has grown larger. */

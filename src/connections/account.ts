@@ -1,4 +1,5 @@
 import type { Edge } from './edge.ts';
+import { CLOSED, OPENED, type Measure } from './measure.ts';
 import type { Series } from './series.ts';
 
 /** The moment of a snapshot: when a new series was known to be 0, and when it is first published. */
@@ -12,9 +13,10 @@ export class LiveSeries<Labels> implements Series<Labels> {
   readonly labels: Labels;
   readonly startTimeMs: number;
   readonly publishedAtMs: number;
-  opened = 0;
-  closed = 0;
-  readonly active = new Map<string, number>();
+  readonly measures: Measure[] = [OPENED, CLOSED];
+  readonly values: number[] = [0, 0];
+  /** Of its edges, as in {@link EdgeColumns.oldest}. */
+  oldest = 0;
 
   constructor(labels: Labels, times: SeriesTimes) {
     this.labels = labels;
@@ -22,12 +24,30 @@ export class LiveSeries<Labels> implements Series<Labels> {
     this.publishedAtMs = times.publishedAtMs;
   }
 
-  clearActive(): void {
-    for (const state of this.active.keys()) this.active.set(state, 0);
+  /** All but the counters is about to be counted anew. */
+  clear(): void {
+    this.oldest = 0;
+    for (let at = 0; at < this.measures.length; at++) {
+      if (!this.measures[at]!.isMonotonic) this.values[at] = 0;
+    }
   }
 
-  addActive(state: string, connections: number): void {
-    this.active.set(state, (this.active.get(state) ?? 0) + connections);
+  /** A counter is there from its first 0 on, so that its first increment is one. */
+  add(measure: Measure, count: number): void {
+    if (count === 0 && !measure.isMonotonic) return;
+    // A series has a handful of them: a Map would take five times the memory.
+    const at = this.measures.indexOf(measure);
+    if (at >= 0) {
+      this.values[at]! += count;
+    } else {
+      this.measures.push(measure);
+      this.values.push(count);
+    }
+  }
+
+  addStart(startMs: number): void {
+    if (startMs === 0) return;
+    if (this.oldest === 0 || Math.abs(startMs) < Math.abs(this.oldest)) this.oldest = startMs;
   }
 }
 

@@ -1,15 +1,9 @@
 import { hasPorts } from '../conntrack/entry.ts';
 import { AF_INET } from '../netlink/constants.ts';
+import { EdgeCounts } from './edge-counts.ts';
 import { ROW_ROUTE_MASK, type EntryRows } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
-import {
-  FRESH,
-  FRESH_WORDS,
-  NO_PORT,
-  STATE_SLOTS,
-  type AddressTakeover,
-  type EdgeColumns,
-} from './snapshot.ts';
+import { FRESH, FRESH_WORDS, NO_PORT, type AddressTakeover, type EdgeColumns } from './snapshot.ts';
 import { Takeovers } from './takeovers.ts';
 
 const INITIAL_SLOTS = 256;
@@ -33,9 +27,8 @@ export interface FamilyOptions {
  * settle() frees the slots of those that have none any more.
  */
 export class EdgeTable {
-  opened = new Uint32Array(INITIAL_SLOTS);
-  closed = new Uint32Array(INITIAL_SLOTS);
-  active = new Uint32Array(INITIAL_SLOTS * STATE_SLOTS);
+  /** By slot. */
+  readonly counts = new EdgeCounts(INITIAL_SLOTS);
   readonly #family: number;
   readonly #addressWords: number;
   readonly #stride: number;
@@ -70,9 +63,7 @@ export class EdgeTable {
   }
 
   beginSnapshot(): void {
-    this.opened.fill(0);
-    this.closed.fill(0);
-    this.active.fill(0);
+    this.counts.clear();
     this.#fresh = [];
   }
 
@@ -133,22 +124,11 @@ export class EdgeTable {
 
   /** Writes this snapshot's rows from `row` on and the records of its new edges from word `fresh` on. */
   report(columns: EdgeColumns, options: { readonly row: number; readonly fresh: number }): void {
-    const { opened, closed, active } = this;
-    const into = columns.active;
-    let row = options.row;
-    let to = row * STATE_SLOTS;
+    let { row } = options;
     for (let slot = 0; slot < this.#high; slot++) {
       if (this.#isLive[slot] === 0) continue;
       columns.number[row] = this.#numberOf(slot);
-      columns.opened[row] = opened[slot]!;
-      columns.closed[row] = closed[slot]!;
-      let any = 0;
-      for (let at = slot * STATE_SLOTS, end = at + STATE_SLOTS; at < end; at++, to++) {
-        const count = active[at]!;
-        into[to] = count;
-        any |= count;
-      }
-      if (any === 0) this.#ended.push(slot);
+      if (!this.counts.report(slot, columns, row)) this.#ended.push(slot);
       row++;
     }
     this.#writeFresh(columns.fresh, options.fresh);
@@ -208,7 +188,7 @@ export class EdgeTable {
     const addresses = KEY_ADDRESSES * this.#addressWords;
     for (let i = 0; i < addresses; i++) this.#keys[key + KEY_HEAD_WORDS + i] = words[from + 3 + i]!;
     const takeovers = key + KEY_HEAD_WORDS + addresses;
-    const start = rows.starts.get(row);
+    const start = rows.starts.get(row, 0);
     for (let i = 0; i < KEY_ADDRESSES; i++) {
       const at = key + KEY_HEAD_WORDS + i * this.#addressWords;
       this.#keys[takeovers + i] = this.#takeovers.numberOf(this.#keys, at, start);
@@ -229,9 +209,7 @@ export class EdgeTable {
     if (slots <= this.#isLive.length) return;
     const size = this.#isLive.length * 2;
     this.#keys = grown(this.#keys, size * this.#stride);
-    this.opened = grown(this.opened, size);
-    this.closed = grown(this.closed, size);
-    this.active = grown(this.active, size * STATE_SLOTS);
+    this.counts.grow(size);
     const isLive = new Uint8Array(size);
     isLive.set(this.#isLive);
     this.#isLive = isLive;

@@ -1,8 +1,9 @@
 import { IPPROTO_TCP } from '../conntrack/entry.ts';
+import type { Timeouts } from '../conntrack/timeouts.ts';
 import { EdgeTable, type FamilyOptions } from './edge-table.ts';
 import { EntryRows, NO_EDGE, ROW_BASELINE } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
-import { STATE_SLOTS, type AddressTakeover } from './snapshot.ts';
+import { TRAFFIC_COLUMNS, type AddressTakeover } from './snapshot.ts';
 
 /** enum tcp_conntrack, by the two sides of a reopening */
 const TCP_ENDING = maskOf(6, 7, 8); // LAST_ACK, TIME_WAIT, CLOSE
@@ -30,6 +31,8 @@ export class FamilyTally {
   /** #rows are counted, and no later dump has begun. */
   #isFinished = false;
   #isBaseline = false;
+  /** When the dump ended, in seconds since the epoch. */
+  #takenAtS = 0;
   /** Rows that found no counterpart while both dumps were read side by side. */
   readonly #unpaired: number[] = [];
   /** Rows of the last snapshot without a counterpart, by identity. */
@@ -48,21 +51,22 @@ export class FamilyTally {
     return !this.#rows.starts.isEmpty;
   }
 
-  begin(): void {
+  begin(timeouts: Timeouts): void {
     if (this.#isFinished) {
       this.edges.settle();
       [this.#rows, this.#lastRows] = [this.#lastRows, this.#rows];
       this.#isFinished = false;
     }
-    this.#rows.clear();
+    this.#rows.clear(timeouts);
   }
 
   add(entry: Uint32Array): void {
     this.#rows.add(entry);
   }
 
-  finish(baseline: boolean): number {
-    this.#isBaseline = baseline;
+  finish({ isBaseline, takenAtMs }: { isBaseline: boolean; takenAtMs: number }): number {
+    this.#isBaseline = isBaseline;
+    this.#takenAtS = Math.ceil(takenAtMs / 1000);
     this.#isFinished = true;
     this.edges.beginSnapshot();
     return this.#countAll();
@@ -151,34 +155,58 @@ export class FamilyTally {
   }
 
   #countStillThere(row: number, before: number): void {
-    const { words, stride, flagsAt, edgeAt } = this.#rows;
+    const { words, stride, flagsAt, edgeAt, seenAt } = this.#rows;
     const theirs = this.#lastRows.words;
     this.#fates[before] = STILL_THERE;
     words[row * stride + flagsAt]! |= theirs[before * stride + flagsAt]! & ROW_BASELINE;
-    this.#countActive(row, theirs[before * stride + edgeAt]!);
+    words[row * stride + seenAt] = theirs[before * stride + seenAt]!;
+    const edge = theirs[before * stride + edgeAt]!;
+    this.#countActive(row, edge);
+    this.#countTraffic(row, edge, this.#lastRows, before);
   }
 
   #countOpened(row: number): void {
     const edge = this.edges.slotOf(this.#rows, row);
     // Read behind slotOf(), which may have put larger columns in the place of the old ones.
-    this.edges.opened[edge]!++;
+    this.edges.counts.opened[edge]!++;
+    this.#rows.words[row * this.#rows.stride + this.#rows.seenAt] = this.#takenAtS;
     this.#countActive(row, edge);
+    this.#countTraffic(row, edge);
   }
 
   #countBaseline(row: number): void {
     const { words, stride, flagsAt } = this.#rows;
     words[row * stride + flagsAt]! |= ROW_BASELINE;
-    this.#countActive(row, this.edges.slotOf(this.#rows, row));
+    words[row * stride + this.#rows.seenAt] = this.#takenAtS;
+    const edge = this.edges.slotOf(this.#rows, row);
+    this.#countActive(row, edge);
+    this.#countTraffic(row, edge, this.#rows, row);
   }
 
   #countActive(row: number, edge: number): void {
-    this.#rows.words[row * this.#rows.stride + this.#rows.edgeAt] = edge;
-    this.edges.active[edge * STATE_SLOTS + this.#rows.stateSlot(row)]!++;
+    const rows = this.#rows;
+    rows.words[row * rows.stride + rows.edgeAt] = edge;
+    const slot = rows.stateSlot(row);
+    this.edges.counts.addActive(edge, slot, rows.signals(row));
+    if (rows.protocol(row) === IPPROTO_TCP && ((TCP_ENDING >>> slot) & 1) === 1) return;
+    const startNs = rows.starts.get(row, 0);
+    const firstSeenS = rows.words[row * rows.stride + rows.seenAt]!;
+    this.edges.counts.addStart(edge, startNs === 0 ? -1e3 * firstSeenS : startNs / 1e6);
+  }
+
+  /** What is more than the counted row has; all of it where there is none. */
+  #countTraffic(row: number, edge: number, countedRows?: EntryRows, countedRow = 0): void {
+    const { traffic } = this.#rows;
+    if (traffic.isEmpty) return;
+    for (let column = 0; column < TRAFFIC_COLUMNS; column++) {
+      const counted = countedRows?.traffic.get(countedRow, column) ?? 0;
+      this.edges.counts.addTraffic(edge, column, traffic.get(row, column) - counted);
+    }
   }
 
   #countGone(): void {
     const { words, count, stride, flagsAt, edgeAt } = this.#lastRows;
-    const { closed } = this.edges;
+    const { closed } = this.edges.counts;
     for (let row = 0; row < count; row++) {
       const at = row * stride;
       if (this.#fates[row] === STILL_THERE || (words[at + flagsAt]! & ROW_BASELINE) !== 0) continue;
@@ -241,8 +269,8 @@ function isRepeated(rows: EntryRows, row: number): boolean {
  * another, or the packets are fewer.
  */
 function isReopened(rows: EntryRows, row: number, last: EntryRows, lastRow: number): boolean {
-  if (rows.starts.get(row) !== last.starts.get(lastRow)) return true;
-  if (rows.packets.get(row) < last.packets.get(lastRow)) return true;
+  if (rows.starts.get(row, 0) !== last.starts.get(lastRow, 0)) return true;
+  if (rows.packets(row) < last.packets(lastRow)) return true;
   return (
     rows.protocol(row) === IPPROTO_TCP &&
     ((TCP_ENDING >>> last.stateSlot(lastRow)) & 1) === 1 &&

@@ -1,11 +1,12 @@
-import { stateName } from '../conntrack/state.ts';
 import type { Identity, Takeover } from '../inventory/identity.ts';
 import { AccountBook, type AccountBookOptions } from './account-book.ts';
 import type { Account, SeriesTimes } from './account.ts';
 import { EdgeBook, EXCLUDED } from './edge-book.ts';
 import { EndpointBook } from './endpoint-book.ts';
 import { Exclusion, type ExcludeRule } from './exclude.ts';
+import { oldestGauges } from './oldest.ts';
 import { isPrimary } from './primary.ts';
+import { addRow, type OptionalSignal } from './row-measures.ts';
 import type { Publication } from './series.ts';
 import { STATE_SLOTS, type AddressTakeover, type EdgeColumns, type Snapshot } from './snapshot.ts';
 
@@ -16,6 +17,8 @@ export interface LedgerOptions<Labels> extends AccountBookOptions<Labels> {
   /** The node whose table the snapshots are of. */
   readonly nodeName: string;
   readonly exclude: readonly ExcludeRule[];
+  /** What is told beside opened, closed and active. */
+  readonly signals: Iterable<OptionalSignal>;
 }
 
 /** What the ledger held at the last commit. */
@@ -63,6 +66,7 @@ export class Ledger<Labels extends object> {
   readonly #endpoints: EndpointBook;
   readonly #edges: EdgeBook<Account<Labels>>;
   readonly #accounts: AccountBook<Labels>;
+  readonly #signals: ReadonlySet<OptionalSignal>;
   #step: Step = 'committed';
   #snapshot: Snapshot | undefined;
   #lastTakenAtMs: number | undefined;
@@ -75,6 +79,7 @@ export class Ledger<Labels extends object> {
     this.#endpoints = new EndpointBook({ exclusion, nodeName });
     this.#edges = new EdgeBook({ endpoints: this.#endpoints, exclusion });
     this.#accounts = new AccountBook(options);
+    this.#signals = new Set(options.signals);
   }
 
   get size(): LedgerSize {
@@ -135,7 +140,7 @@ export class Ledger<Labels extends object> {
     const { takenAtMs } = snapshot;
     const times = this.#timesOf(snapshot);
     this.#edges.settle(snapshot.baseline);
-    this.#accounts.clearActive();
+    this.#accounts.clear();
     this.#weigh(snapshot);
     this.#accounts.settle(times);
     const counted = this.#count(snapshot, times);
@@ -145,7 +150,8 @@ export class Ledger<Labels extends object> {
     this.#snapshot = undefined;
     this.#step = 'committed';
     this.#lastTakenAtMs = takenAtMs;
-    return { takenAtMs, series, ended: this.#accounts.ended };
+    const gauges = this.#signals.has('oldest') ? oldestGauges(series, takenAtMs) : [];
+    return { takenAtMs, series, gauges, ended: this.#accounts.ended };
   }
 
   *#read(snapshot: Snapshot): Generator<void, void> {
@@ -180,7 +186,7 @@ export class Ledger<Labels extends object> {
   }
 
   #count({ edges }: Snapshot, times: SeriesTimes): Omit<LedgerSize, 'series'> {
-    const { number, opened, closed, active } = edges;
+    const { number, active } = edges;
     const size = { edges: 0, overflowEdges: 0, excludedEdges: 0, excludedEntries: 0 };
     for (let row = 0; row < number.length; row++) {
       const edge = this.#edges.get(number[row]!);
@@ -192,12 +198,7 @@ export class Ledger<Labels extends object> {
       } else {
         const own = edge.account!.series;
         const series = own ?? this.#accounts.overflowSeries(edge.primary, times);
-        series.opened += opened[row]!;
-        series.closed += closed[row]!;
-        for (let slot = 0; slot < STATE_SLOTS; slot++) {
-          const count = active[row * STATE_SLOTS + slot]!;
-          if (count > 0) series.addActive(stateName(edge.protocol, slot), count);
-        }
+        addRow(series, { edge, edges, row }, this.#signals);
         if (isLive) size.edges++;
         if (isLive && own === undefined) size.overflowEdges++;
       }

@@ -11,6 +11,9 @@ import type { Statistics } from '../conntrack/statistics.ts';
 /** Connection states that one edge can have at once; `stateName()` in conntrack/state.ts names them. */
 export const STATE_SLOTS = 16;
 
+/** Numbers of one row in {@link EdgeColumns.traffic}. */
+export const TRAFFIC_COLUMNS = 4;
+
 /** Words of one record in {@link EdgeColumns.fresh}. */
 export const FRESH_WORDS = 21;
 
@@ -52,6 +55,19 @@ export interface EdgeColumns {
   readonly closed: Uint32Array<ArrayBuffer>;
   /** STATE_SLOTS values a row: connections in the table now, by state slot. A row of zeros ends the number. */
   readonly active: Uint32Array<ArrayBuffer>;
+  /** SIGNAL_SLOTS values a row, see signals.ts: connections that are idle, half-closed, unanswered now. */
+  readonly signals: Uint32Array<ArrayBuffer>;
+  /**
+   * When the oldest connection began that has not ended (of TCP those before LAST_ACK), in ms since the
+   * epoch; 0 where there is none. Negative where the kernel does not say: it is there since then at least.
+   */
+  readonly oldest: Float64Array<ArrayBuffer>;
+  /**
+   * TRAFFIC_COLUMNS values a row: packets and bytes of the original direction, then of the reply, since
+   * the last snapshot. Of what ended in between, the part behind that one is not known. Empty where the
+   * kernel does not account.
+   */
+  readonly traffic: Float64Array<ArrayBuffer>;
   /** FRESH_WORDS a record: the keys of the edges that got their number in this snapshot. */
   readonly fresh: Uint32Array<ArrayBuffer>;
 }

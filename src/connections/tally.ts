@@ -1,7 +1,15 @@
 import { ENTRY } from '../conntrack/entry.ts';
+import type { Timeouts } from '../conntrack/timeouts.ts';
 import { AF_INET, AF_INET6 } from '../netlink/constants.ts';
 import { FamilyTally } from './family-tally.ts';
-import { FRESH_WORDS, STATE_SLOTS, type AddressTakeover, type EdgeColumns } from './snapshot.ts';
+import { SIGNAL_SLOTS } from './signals.ts';
+import {
+  FRESH_WORDS,
+  STATE_SLOTS,
+  TRAFFIC_COLUMNS,
+  type AddressTakeover,
+  type EdgeColumns,
+} from './snapshot.ts';
 
 /**
  * Counts the entries of one dump after the other by edge, and tells which connections are new and
@@ -22,9 +30,10 @@ export class Tally {
     this.#ipv6 = new FamilyTally({ family: AF_INET6, addressWords: 4, ...options });
   }
 
-  begin(): void {
-    this.#ipv4.begin();
-    this.#ipv6.begin();
+  /** `timeouts` as they are when the dump begins. */
+  begin(timeouts: Timeouts): void {
+    this.#ipv4.begin(timeouts);
+    this.#ipv6.begin(timeouts);
   }
 
   /** `entry` as decodeEntry() left it. */
@@ -32,10 +41,12 @@ export class Tally {
     (entry[ENTRY.family] === AF_INET ? this.#ipv4 : this.#ipv6).add(entry);
   }
 
-  finish(): Counted {
+  /** `takenAtMs` is when the dump ended, in ms since the epoch. */
+  finish({ takenAtMs }: { readonly takenAtMs: number }): Counted {
     const baseline = this.#isBaseline;
     this.#isBaseline = false;
-    const entries = this.#ipv4.finish(baseline) + this.#ipv6.finish(baseline);
+    const how = { isBaseline: baseline, takenAtMs };
+    const entries = this.#ipv4.finish(how) + this.#ipv6.finish(how);
     const timestamped = this.#ipv4.isTimestamped || this.#ipv6.isTimestamped;
     return { baseline, entries, timestamped, edges: this.#report() };
   }
@@ -54,11 +65,15 @@ export class Tally {
     const ipv4 = this.#ipv4.edges;
     const ipv6 = this.#ipv6.edges;
     const rows = ipv4.liveCount + ipv6.liveCount;
+    const isAccounted = ipv4.counts.hasTraffic || ipv6.counts.hasTraffic;
     const columns = {
       number: new Uint32Array(rows),
       opened: new Uint32Array(rows),
       closed: new Uint32Array(rows),
       active: new Uint32Array(rows * STATE_SLOTS),
+      signals: new Uint32Array(rows * SIGNAL_SLOTS),
+      oldest: new Float64Array(rows),
+      traffic: new Float64Array(isAccounted ? rows * TRAFFIC_COLUMNS : 0),
       fresh: new Uint32Array((ipv4.freshCount + ipv6.freshCount) * FRESH_WORDS),
     };
     const ipv6Start = { row: ipv4.liveCount, fresh: ipv4.freshCount * FRESH_WORDS };

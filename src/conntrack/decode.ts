@@ -9,6 +9,7 @@ const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
 const CTA_STATUS = 3;
 const CTA_PROTOINFO = 4;
+const CTA_TIMEOUT = 7;
 const CTA_COUNTERS_ORIG = 9;
 const CTA_COUNTERS_REPLY = 10;
 const CTA_ID = 12;
@@ -19,13 +20,18 @@ const CTA_PROTOINFO_TCP = 1;
 const CTA_PROTOINFO_DCCP = 2;
 const CTA_PROTOINFO_SCTP = 3;
 const CTA_PROTOINFO_STATE = 1;
+/** enum ctattr_protoinfo_tcp: struct nf_ct_tcp_flags, of which the first byte is the flags */
+const CTA_PROTOINFO_TCP_FLAGS_ORIGINAL = 4;
+const CTA_PROTOINFO_TCP_FLAGS_REPLY = 5;
 /** enum ctattr_counters */
 const CTA_COUNTERS_PACKETS = 1;
+const CTA_COUNTERS_BYTES = 2;
 /** enum ctattr_timestamp */
 const CTA_TIMESTAMP_START = 1;
 
-/** ENTRY.state of an entry for which the kernel gave none. */
+/** ENTRY.state and ENTRY.timeout of an entry for which the kernel gave none. */
 const NO_STATE = 0xff;
+const NO_TIMEOUT = 0xffff_ffff;
 
 // Lengths of attributes, header included. A value is read only when its attribute covers it.
 const U8 = 5;
@@ -58,6 +64,7 @@ export function decodeEntry(
   entry[ENTRY.family] = words[start]! & 0xff;
   for (let i = ENTRY.zone; i < ENTRY.protocol; i++) entry[i] = 0;
   entry[ENTRY.state] = NO_STATE;
+  entry[ENTRY.timeout] = NO_TIMEOUT;
 
   let tuples = 0;
   for (let at = start + 1, next: number; at < end; at = next) {
@@ -76,6 +83,9 @@ export function decodeEntry(
       case CTA_STATUS:
         if (length >= BE32) entry[ENTRY.status] = be32(words[at + 1]!);
         break;
+      case CTA_TIMEOUT:
+        if (length >= BE32) entry[ENTRY.timeout] = be32(words[at + 1]!);
+        break;
       case CTA_ID:
         if (length >= BE32) entry[ENTRY.id] = be32(words[at + 1]!);
         break;
@@ -86,19 +96,13 @@ export function decodeEntry(
         if (!decodeProtocolInfo(words, at + 1, next, entry)) return false;
         break;
       case CTA_COUNTERS_ORIG:
-        if (!decodeBe64(words, at + 1, next, CTA_COUNTERS_PACKETS, entry, ENTRY.packetsOriginal)) {
-          return false;
-        }
+        if (!decodeCounters(words, at + 1, next, entry, ORIGINAL_COUNTERS)) return false;
         break;
       case CTA_COUNTERS_REPLY:
-        if (!decodeBe64(words, at + 1, next, CTA_COUNTERS_PACKETS, entry, ENTRY.packetsReply)) {
-          return false;
-        }
+        if (!decodeCounters(words, at + 1, next, entry, REPLY_COUNTERS)) return false;
         break;
       case CTA_TIMESTAMP:
-        if (!decodeBe64(words, at + 1, next, CTA_TIMESTAMP_START, entry, ENTRY.start)) {
-          return false;
-        }
+        if (!decodeTimestamp(words, at + 1, next, entry)) return false;
         break;
       default:
     }
@@ -118,6 +122,9 @@ function decodeProtocolInfo(
     if (next < 0) return false;
     switch (nlaType(words, at)) {
       case CTA_PROTOINFO_TCP:
+        if (!decodeState(words, at + 1, next, entry)) return false;
+        decodeTcpFlags(words, at + 1, next, entry);
+        break;
       case CTA_PROTOINFO_DCCP:
       case CTA_PROTOINFO_SCTP:
         if (!decodeState(words, at + 1, next, entry)) return false;
@@ -139,22 +146,58 @@ function decodeState(words: Uint32Array, start: number, end: number, entry: Uint
   return true;
 }
 
-/** A be64 of type `type` goes to two words at `offset`, upper half first. */
-function decodeBe64(
+/** In attributes that decodeState() found well formed. */
+function decodeTcpFlags(words: Uint32Array, start: number, end: number, entry: Uint32Array): void {
+  for (let at = start; at < end; at = nlaEnd(words, at, end)) {
+    if (nlaLength(words, at) < U8) continue;
+    const type = nlaType(words, at);
+    if (type === CTA_PROTOINFO_TCP_FLAGS_ORIGINAL) {
+      entry[ENTRY.tcpFlagsOriginal] = words[at + 1]! & 0xff;
+    } else if (type === CTA_PROTOINFO_TCP_FLAGS_REPLY) {
+      entry[ENTRY.tcpFlagsReply] = words[at + 1]! & 0xff;
+    }
+  }
+}
+
+const ORIGINAL_COUNTERS = { packets: ENTRY.packetsOriginal, bytes: ENTRY.bytesOriginal };
+const REPLY_COUNTERS = { packets: ENTRY.packetsReply, bytes: ENTRY.bytesReply };
+
+function decodeCounters(
   words: Uint32Array,
   start: number,
   end: number,
-  type: number,
   entry: Uint32Array,
-  offset: number,
+  offsets: { readonly packets: number; readonly bytes: number },
 ): boolean {
   for (let at = start, next: number; at < end; at = next) {
     next = nlaEnd(words, at, end);
     if (next < 0) return false;
-    if (nlaType(words, at) === type && nlaLength(words, at) >= BE64) {
-      entry[offset] = be32(words[at + 1]!);
-      entry[offset + 1] = be32(words[at + 2]!);
+    if (nlaLength(words, at) < BE64) continue;
+    const type = nlaType(words, at);
+    if (type === CTA_COUNTERS_PACKETS) copyBe64(words, at + 1, entry, offsets.packets);
+    else if (type === CTA_COUNTERS_BYTES) copyBe64(words, at + 1, entry, offsets.bytes);
+  }
+  return true;
+}
+
+function decodeTimestamp(
+  words: Uint32Array,
+  start: number,
+  end: number,
+  entry: Uint32Array,
+): boolean {
+  for (let at = start, next: number; at < end; at = next) {
+    next = nlaEnd(words, at, end);
+    if (next < 0) return false;
+    if (nlaType(words, at) === CTA_TIMESTAMP_START && nlaLength(words, at) >= BE64) {
+      copyBe64(words, at + 1, entry, ENTRY.start);
     }
   }
   return true;
+}
+
+/** To two words at `offset`, upper half first. */
+function copyBe64(words: Uint32Array, at: number, entry: Uint32Array, offset: number): void {
+  entry[offset] = be32(words[at]!);
+  entry[offset + 1] = be32(words[at + 1]!);
 }

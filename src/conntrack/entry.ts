@@ -17,30 +17,37 @@ export const ENTRY = {
   status: 3,
   /** the protocol's own state number, 0xff where the kernel gave none */
   state: 4,
+  /** CTA_TIMEOUT: seconds until it expires, 0xffffffff where the kernel gave none */
+  timeout: 5,
+  /** what the kernel has seen of each end: IP_CT_TCP_FLAG_*, nf_conntrack_tcp.h */
+  tcpFlagsOriginal: 6,
+  tcpFlagsReply: 7,
   /** CTA_TIMESTAMP_START, nanoseconds since the epoch: upper and lower half */
-  start: 5,
-  /** packets of each direction (nf_conntrack_acct): upper and lower half */
-  packetsOriginal: 7,
-  packetsReply: 9,
+  start: 8,
+  /** of each direction, where the kernel accounts (nf_conntrack_acct): upper and lower half */
+  packetsOriginal: 10,
+  bytesOriginal: 12,
+  packetsReply: 14,
+  bytesReply: 16,
 
   // The tuples.
   /** IANA protocol number */
-  protocol: 11,
+  protocol: 18,
   /**
    * What tells this connection from others between the same addresses, in one word: source and
    * destination port (or GRE keys) of the original tuple, source in the upper half; for ICMP the id
    * in the upper half, then type and code.
    */
-  discriminator: 12,
+  discriminator: 19,
   /** the same word of the reply tuple */
-  replyDiscriminator: 13,
-  source: 14,
-  destination: 18,
-  replySource: 22,
-  replyDestination: 26,
+  replyDiscriminator: 20,
+  source: 21,
+  destination: 25,
+  replySource: 29,
+  replyDestination: 33,
 } as const;
 
-export const ENTRY_WORDS = 30;
+export const ENTRY_WORDS = 37;
 
 export const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;

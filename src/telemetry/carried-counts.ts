@@ -1,10 +1,12 @@
 import type { Attributes, HrTime } from '@opentelemetry/api';
 import type { DataPoint } from '@opentelemetry/sdk-metrics';
+import type { Measure, Signal } from '../connections/measure.ts';
 import { ConnectionPoint, PointSeries } from './connection-point.ts';
 import type { SeriesPoints } from './connection-producer.ts';
-import { ATTRIBUTE, METRIC } from './names.ts';
+import { ATTRIBUTE } from './names.ts';
 
 interface Carried {
+  readonly measure: Measure;
   readonly primary: boolean;
   /** Of the first series whose counts it holds. */
   readonly startTime: HrTime;
@@ -20,29 +22,28 @@ interface Carried {
  */
 export class CarriedCounts {
   readonly #describeOverflow: (primary: boolean) => Attributes;
-  readonly #opened: Carried[] = [];
-  readonly #closed: Carried[] = [];
+  readonly #all: Carried[] = [];
 
   constructor(describeOverflow: (primary: boolean) => Attributes) {
     this.#describeOverflow = describeOverflow;
   }
 
   /** No request that tells of these points may be under way. */
-  add({ opened, closed }: SeriesPoints): void {
-    carry(this.#opened, opened);
-    carry(this.#closed, closed);
+  add({ points }: SeriesPoints): void {
+    for (const point of points) if (point.measure.isMonotonic) this.#carry(point);
   }
 
-  /** Whether a metric has points of its own here. */
-  has(metric: string): boolean {
-    return this.#of(metric).length > 0;
+  /** Whether a signal has points of its own here. */
+  has(signal: Signal): boolean {
+    return this.#all.some(({ measure }) => measure.signal === signal);
   }
 
-  /** The points of a metric with what is carried; `until` is when the last of that ended. */
-  merge(metric: string, points: readonly DataPoint<number>[], until: HrTime): DataPoint<number>[] {
+  /** The points of a signal with what is carried; `until` is when the last of that ended. */
+  merge(signal: Signal, points: readonly DataPoint<number>[], until: HrTime): DataPoint<number>[] {
     const merged = [...points];
-    for (const carried of this.#of(metric)) {
-      const at = merged.findIndex((point) => isOverflow(point, carried.primary));
+    for (const carried of this.#all) {
+      if (carried.measure.signal !== signal) continue;
+      const at = merged.findIndex((point) => isOverflow(point, carried));
       const own = merged[at];
       carried.point ??= this.#replacementOf(own, carried);
       carried.point.value = (own?.value ?? 0) + carried.counts;
@@ -52,15 +53,22 @@ export class CarriedCounts {
     return merged;
   }
 
-  #of(metric: string): readonly Carried[] {
-    if (metric === METRIC.connection.name) return this.#opened;
-    return metric === METRIC.connectionClosed.name ? this.#closed : [];
+  #carry({ measure, attributes, startTime, value, pushedValue }: ConnectionPoint): void {
+    if (value === pushedValue) return;
+    const primary = attributes[ATTRIBUTE.primary] === true;
+    let carried = this.#all.find((one) => one.measure === measure && one.primary === primary);
+    if (carried === undefined) {
+      carried = { measure, primary, startTime, counts: 0, point: undefined };
+      this.#all.push(carried);
+    }
+    carried.counts += value - pushedValue;
   }
 
   /** Goes on where the point in whose place it is told has come. */
-  #replacementOf(own: DataPoint<number> | undefined, { primary, startTime }: Carried) {
-    const attributes = own?.attributes ?? this.#describeOverflow(primary);
-    const point = new ConnectionPoint(new PointSeries(attributes, own?.startTime ?? startTime, 0));
+  #replacementOf(own: DataPoint<number> | undefined, { measure, primary, startTime }: Carried) {
+    const attributes = this.#describeOverflow(primary);
+    const series = new PointSeries(attributes, own?.startTime ?? startTime, 0);
+    const point = new ConnectionPoint(series, measure);
     if (own instanceof ConnectionPoint) {
       point.pushedValue = own.pushedValue;
       point.pushedUntil = own.pushedUntil;
@@ -69,26 +77,14 @@ export class CarriedCounts {
   }
 }
 
-function carry(
-  all: Carried[],
-  { attributes, startTime, value, pushedValue }: ConnectionPoint,
-): void {
-  if (value === pushedValue) return;
-  const primary = attributes[ATTRIBUTE.primary] === true;
-  let carried = all.find((one) => one.primary === primary);
-  if (carried === undefined) {
-    carried = { primary, startTime, counts: 0, point: undefined };
-    all.push(carried);
-  }
-  carried.counts += value - pushedValue;
-}
-
 /** A later time than what has been told last: between two pushes there may be no snapshot. */
 function after(time: HrTime, [seconds, nanos]: HrTime = [0, 0]): HrTime {
   const isLater = time[0] > seconds || (time[0] === seconds && time[1] > nanos);
   return isLater ? time : [seconds, nanos + 1];
 }
 
-function isOverflow({ attributes }: DataPoint<number>, primary: boolean): boolean {
+function isOverflow(point: DataPoint<number>, { measure, primary }: Carried): boolean {
+  if (!(point instanceof ConnectionPoint) || point.measure !== measure) return false;
+  const { attributes } = point.series;
   return attributes[ATTRIBUTE.overflow] === true && attributes[ATTRIBUTE.primary] === primary;
 }

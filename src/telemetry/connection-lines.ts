@@ -1,12 +1,12 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { ChunkPool } from './chunk-pool.ts';
-import type { ConnectionPoint } from './connection-point.ts';
+import type { Measure } from '../connections/measure.ts';
+import { ownAttributes, type ConnectionPoint } from './connection-point.ts';
 import type { LabelPart, LabelParts } from './label-parts.ts';
-import { ATTRIBUTE } from './names.ts';
 
 /** Lines between two pauses: some 5 ms. */
 const SLICE_LINES = 20_000;
-/** Of a whole number, or of a time in seconds with milliseconds. */
+/** Of the longest double. */
 const VALUE_BYTES_MAX = 24;
 const ASCII_ZERO = 0x30;
 const ASCII_NEWLINE = 0x0a;
@@ -46,8 +46,8 @@ export async function encodeFamilies(
     for (let at = 0; at < points.length; at++) {
       const point = points[at]!;
       const parts = labels.of(point.series);
-      output.line(sample, parts, point.state, values[at]!);
-      if (created !== undefined) output.line(created, parts, point.state, startSeconds(point));
+      output.line(sample, parts, point.measure, values[at]!);
+      if (created !== undefined) output.line(created, parts, point.measure, startSeconds(point));
       if (at % SLICE_LINES === SLICE_LINES - 1) await pause();
     }
   }
@@ -65,30 +65,38 @@ function startSeconds({ startTime: [seconds, nanoseconds] }: ConnectionPoint): s
   return `${seconds}.${String(Math.trunc(nanoseconds / 1e6)).padStart(3, '0')}`;
 }
 
-/** What stands around the labels of a sample. There are some twenty states. */
+/** What stands around the labels of a sample. There are some fifty measures. */
 class SampleName {
   readonly #name: string;
   readonly opening: Uint8Array;
-  readonly #endings = new Map<string | undefined, Uint8Array>();
+  readonly #endings = new Map<Measure, Uint8Array>();
 
   constructor(name: string) {
     this.#name = name;
     this.opening = Buffer.from(`${name}{`);
   }
 
-  ending(state: string | undefined): Uint8Array {
-    let ending = this.#endings.get(state);
+  ending(measure: Measure): Uint8Array {
+    let ending = this.#endings.get(measure);
     if (ending === undefined) {
-      ending = Buffer.from(state === undefined ? '} ' : `,${ATTRIBUTE.state}="${state}"} `);
-      this.#endings.set(state, ending);
+      const label = labelOf(measure);
+      ending = Buffer.from(label === undefined ? '} ' : `,${label}} `);
+      this.#endings.set(measure, ending);
     }
     return ending;
   }
 
   /** All that comes before the value of a sample without any other label. */
-  bare(state: string | undefined): string {
-    return `${this.#name}${state === undefined ? '' : `{${ATTRIBUTE.state}="${state}"}`} `;
+  bare(measure: Measure): string {
+    const label = labelOf(measure);
+    return `${this.#name}${label === undefined ? '' : `{${label}}`} `;
   }
+}
+
+/** Its value needs no escape: it is a word of khan's own. */
+function labelOf(measure: Measure): string | undefined {
+  const [own] = Object.keys(ownAttributes(measure));
+  return own === undefined ? undefined : `${own}="${measure.value}"`;
 }
 
 /** Lines of samples, one behind the other, in chunks that are made as they are needed. */
@@ -112,22 +120,23 @@ class Output {
   line(
     name: SampleName,
     parts: readonly LabelPart[],
-    state: string | undefined,
+    measure: Measure,
     value: number | string,
   ): void {
     if (parts.length === 0) {
-      this.text(`${name.bare(state)}${value}\n`);
+      this.text(`${name.bare(measure)}${value}\n`);
       return;
     }
     const { opening } = name;
-    const ending = name.ending(state);
+    const ending = name.ending(measure);
     let bytesMax = opening.length + ending.length + VALUE_BYTES_MAX;
     for (const part of parts) bytesMax += part.bytes.length;
     this.#reserve(bytesMax);
     this.#put(opening);
     for (const part of parts) this.#put(part.bytes);
     this.#put(ending);
-    if (typeof value === 'number' && value < 10) this.#chunk[this.#at++] = ASCII_ZERO + value;
+    const isDigit = typeof value === 'number' && value < 10 && Number.isInteger(value);
+    if (isDigit) this.#chunk[this.#at++] = ASCII_ZERO + value;
     else this.#at += this.#chunk.write(String(value), this.#at, 'latin1');
     this.#chunk[this.#at++] = ASCII_NEWLINE;
   }

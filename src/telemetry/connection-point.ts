@@ -1,7 +1,33 @@
 import type { Attributes, HrTime } from '@opentelemetry/api';
 import type { DataPoint } from '@opentelemetry/sdk-metrics';
+import type { Measure, Signal } from '../connections/measure.ts';
 import type { LabelPart } from './label-parts.ts';
 import { ATTRIBUTE } from './names.ts';
+
+/** The attribute that tells the points of one series and signal apart. */
+const OWN_ATTRIBUTE: Readonly<Partial<Record<Signal, string>>> = {
+  bytes: ATTRIBUTE.direction,
+  packets: ATTRIBUTE.direction,
+  active: ATTRIBUTE.state,
+  idle: ATTRIBUTE.idle,
+  half_closed: ATTRIBUTE.closedBy,
+  oldest: ATTRIBUTE.exact,
+};
+
+const NONE: Attributes = {};
+const OWN_ATTRIBUTES = new Map<Measure, Attributes>();
+
+/** The attribute that a measure has of its own, if any: the same object each time. */
+export function ownAttributes(measure: Measure): Attributes {
+  const name = OWN_ATTRIBUTE[measure.signal];
+  if (name === undefined || measure.value === undefined) return NONE;
+  let attributes = OWN_ATTRIBUTES.get(measure);
+  if (attributes === undefined) {
+    attributes = { [name]: measure.value };
+    OWN_ATTRIBUTES.set(measure, attributes);
+  }
+  return attributes;
+}
 
 /** What the points of one series have in common. */
 export class PointSeries {
@@ -20,7 +46,7 @@ export class PointSeries {
 }
 
 /**
- * The live data point of one series, the same object from publication to publication: at 100,000
+ * The live data point of one measure of a series, the same object from publication to publication: at 100,000
  * series new ones would cost more than all the rest of a publication.
  *
  * `endTime` is the time of the snapshot, not of the collection: that is when the value was true. A
@@ -28,8 +54,7 @@ export class PointSeries {
  */
 export class ConnectionPoint implements DataPoint<number> {
   readonly series: PointSeries;
-  /** Of khan_connection_active. */
-  readonly state: string | undefined;
+  readonly measure: Measure;
   endTime: HrTime;
   value = 0;
   /** What the OTLP push has delivered last, kept here because it is as many as there are points. */
@@ -37,9 +62,9 @@ export class ConnectionPoint implements DataPoint<number> {
   /** `endTime` of what it has delivered last. */
   pushedUntil: HrTime | undefined;
 
-  constructor(series: PointSeries, state?: string) {
+  constructor(series: PointSeries, measure: Measure) {
     this.series = series;
-    this.state = state;
+    this.measure = measure;
     this.endTime = series.startTime;
   }
 
@@ -47,9 +72,10 @@ export class ConnectionPoint implements DataPoint<number> {
     return this.series.startTime;
   }
 
-  /** With a state made anew each time: the pages have no need of it, and there are very many points. */
+  /** With one of its own made anew each time: the pages have no need of it, and there are very many points. */
   get attributes(): Attributes {
     const { attributes } = this.series;
-    return this.state === undefined ? attributes : { ...attributes, [ATTRIBUTE.state]: this.state };
+    const own = ownAttributes(this.measure);
+    return own === NONE ? attributes : { ...attributes, ...own };
   }
 }

@@ -5,10 +5,12 @@ import {
   DataPointType,
   type CollectionResult,
   type DataPoint,
+  type GaugeMetricData,
   type MetricProducer,
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import type { Publication, Series } from '../connections/series.ts';
+import { PointLists } from './connection-metrics.ts';
 import { ConnectionPoint, PointSeries } from './connection-point.ts';
 import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
 
@@ -22,10 +24,9 @@ export interface ConntrackTable {
 }
 
 export interface SeriesPoints {
-  readonly opened: ConnectionPoint;
-  readonly closed: ConnectionPoint;
-  /** In the order of the series' states, of which none ever goes while the series lives. */
-  readonly active: ConnectionPoint[];
+  readonly series: PointSeries;
+  /** In the order of the series' measures, of which none ever goes while the series lives. */
+  readonly points: ConnectionPoint[];
 }
 
 /** Who has to know the last values of a series that has ended. */
@@ -49,7 +50,7 @@ export class ConnectionProducer implements MetricProducer {
   #firstTakenAt: HrTime | undefined;
   #takenAtMs = Number.NEGATIVE_INFINITY;
   #active: readonly ConnectionPoint[] = [];
-  #metrics: SumMetricData[] = [];
+  #metrics: (SumMetricData | GaugeMetricData)[] = [];
   #endedKeeper: EndedKeeper | undefined;
 
   constructor({ nodeName, version }: { readonly nodeName: string; readonly version: string }) {
@@ -80,8 +81,7 @@ export class ConnectionProducer implements MetricProducer {
     let prepared = 0;
     for (const series of publication.series) {
       if (series.publishedAtMs < publication.takenAtMs) continue;
-      const points = this.#pointsOf(series);
-      makeActivePoints(points, series.active.keys());
+      makePoints(this.#pointsOf(series), series);
       if (++prepared % SLICE_SERIES === 0) yield;
     }
   }
@@ -94,23 +94,23 @@ export class ConnectionProducer implements MetricProducer {
     const takenAt = toHrTime(publication.takenAtMs);
     this.#firstTakenAt ??= takenAt;
     const tableTimes = { startTime: this.#firstTakenAt, endTime: takenAt };
-    const opened: ConnectionPoint[] = [];
-    const closed: ConnectionPoint[] = [];
-    const active: ConnectionPoint[] = [];
+    const lists = new PointLists();
     for (const series of publication.series) {
-      const points = this.#pointsOf(series);
-      updateAll(points, series, takenAt);
-      opened.push(points.opened);
-      closed.push(points.closed);
-      for (const point of points.active) active.push(point);
+      const { points } = this.#updated(series, takenAt);
+      for (const point of points) lists.add(point);
+    }
+    for (const { series, measure, value } of publication.gauges) {
+      const point = new ConnectionPoint(this.#pointsOf(series).series, measure);
+      update(point, value, takenAt);
+      lists.add(point);
     }
     if (this.#endedKeeper !== undefined) {
       this.#tellEnded(publication.ended, this.#endedKeeper, takenAt);
     }
     this.#takenAtMs = publication.takenAtMs;
-    this.#active = active;
+    this.#active = lists.of('active');
     this.#metrics = [
-      ...connectionMetrics({ opened, closed, active }),
+      ...lists.toMetrics(),
       sum(METRIC.conntrackEntries, this.#tablePoints(table.entries, tableTimes), {
         isMonotonic: false,
       }),
@@ -132,22 +132,25 @@ export class ConnectionProducer implements MetricProducer {
     if (points === undefined) {
       const { labels, startTimeMs, publishedAtMs } = series;
       const shared = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
-      points = {
-        opened: new ConnectionPoint(shared),
-        closed: new ConnectionPoint(shared),
-        active: [],
-      };
+      points = { series: shared, points: [] };
       this.#points.set(series, points);
     }
     return points;
   }
 
+  #updated(series: Series<Attributes>, takenAt: HrTime): SeriesPoints {
+    const made = this.#pointsOf(series);
+    makePoints(made, series);
+    const { points } = made;
+    const { values } = series;
+    for (let at = 0; at < points.length; at++) update(points[at]!, values[at]!, takenAt);
+    return made;
+  }
+
   #tellEnded(ended: readonly Series<Attributes>[], keeper: EndedKeeper, takenAt: HrTime): void {
     for (const series of ended) {
-      const points = this.#points.get(series);
-      if (points === undefined) continue; // it ended before it was ever published
-      updateAll(points, series, takenAt);
-      keeper.add(points);
+      // Some end before they are ever published.
+      if (this.#points.has(series)) keeper.add(this.#updated(series, takenAt));
     }
   }
 
@@ -159,45 +162,16 @@ export class ConnectionProducer implements MetricProducer {
   }
 }
 
-/** Makes the points of the states that have none yet. */
-function makeActivePoints({ opened, active }: SeriesPoints, states: Iterable<string>): void {
-  let known = 0;
-  for (const state of states) {
-    if (++known <= active.length) continue;
-    active.push(new ConnectionPoint(opened.series, state));
-  }
-}
-
-function updateAll(points: SeriesPoints, series: Series<Attributes>, takenAt: HrTime): void {
-  update(points.opened, series.opened, takenAt);
-  update(points.closed, series.closed, takenAt);
-  if (points.active.length < series.active.size) makeActivePoints(points, series.active.keys());
-  let state = 0;
-  for (const connections of series.active.values()) {
-    update(points.active[state++]!, connections, takenAt);
+/** Makes the points of the measures that have none yet. */
+function makePoints({ series, points }: SeriesPoints, { measures }: Series<Attributes>): void {
+  while (points.length < measures.length) {
+    points.push(new ConnectionPoint(series, measures[points.length]!));
   }
 }
 
 function update(point: ConnectionPoint, value: number, takenAt: HrTime): void {
   point.value = value;
   point.endTime = takenAt;
-}
-
-/** The metrics that are told for each series. */
-export function connectionMetrics({
-  opened,
-  closed,
-  active,
-}: {
-  readonly opened: ConnectionPoint[];
-  readonly closed: ConnectionPoint[];
-  readonly active: ConnectionPoint[];
-}): SumMetricData[] {
-  return [
-    sum(METRIC.connection, opened, { isMonotonic: true }),
-    sum(METRIC.connectionClosed, closed, { isMonotonic: true }),
-    sum(METRIC.connectionActive, active, { isMonotonic: false }),
-  ];
 }
 
 function sum(

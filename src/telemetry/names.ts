@@ -29,6 +29,36 @@ export const METRIC = {
     unit: '{connection}',
     description: 'Connections in the table now, by state',
   },
+  connectionIdle: {
+    name: 'khan_connection_idle',
+    unit: '{connection}',
+    description: 'Established connections by time since their last packet',
+  },
+  connectionHalfClosed: {
+    name: 'khan_connection_half_closed',
+    unit: '{connection}',
+    description: 'Connections that one end has closed and the other has not, by who has',
+  },
+  connectionUnanswered: {
+    name: 'khan_connection_unanswered',
+    unit: '{connection}',
+    description: 'Connections of which the server has never answered a packet',
+  },
+  connectionOldest: {
+    name: 'khan_connection_oldest',
+    unit: 's',
+    description: 'Age of the oldest open connection, of the series that have the oldest ones',
+  },
+  connectionBytes: {
+    name: 'khan_connection_bytes',
+    unit: 'By',
+    description: 'Bytes of connections, IP headers included, where the kernel accounts',
+  },
+  connectionPackets: {
+    name: 'khan_connection_packets',
+    unit: '{packet}',
+    description: 'Packets of connections, where the kernel accounts',
+  },
   conntrackEntries: {
     name: 'khan_conntrack_entries',
     unit: '{entry}',
@@ -206,6 +236,11 @@ export const ATTRIBUTE = {
   sourceZone: 'src_zone',
   destinationZone: 'dst_zone',
   state: 'state',
+  idle: 'idle',
+  closedBy: 'closed_by',
+  /** Of khan_connection_oldest: the kernel told when it began; else it is at least so old. */
+  exact: 'exact',
+  direction: 'direction',
   /** Of khan_agent_cycles and khan_agent_push_requests: `success` or `failure`. */
   result: 'result',
   /** Of khan_mapping_failures. */

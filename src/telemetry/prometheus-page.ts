@@ -3,6 +3,7 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import {
   DataPointType,
   type DataPoint,
+  type GaugeMetricData,
   type MetricData,
   type MetricProducer,
   type MetricReader,
@@ -135,8 +136,9 @@ export class PrometheusPage {
   }
 
   #family(metric: ConnectionMetric, format: Format, horizonMs: number): Family {
-    const { descriptor, isMonotonic, dataPoints: points } = metric;
-    const { name, description: help } = descriptor;
+    const { dataPoints: points } = metric;
+    const isMonotonic = metric.dataPointType === DataPointType.SUM && metric.isMonotonic;
+    const { name, description: help } = inPrometheusWords(metric).descriptor;
     const hasCreated = format === 'openmetrics' && this.#options.createdTimestamps;
     return {
       metadata: metadataOf({ name, help, type: isMonotonic ? 'counter' : 'gauge' }, format),
@@ -164,12 +166,14 @@ function createSerializer(): PrometheusSerializer {
   );
 }
 
-type ConnectionMetric = SumMetricData & { readonly dataPoints: readonly ConnectionPoint[] };
+type ConnectionMetric = (SumMetricData | GaugeMetricData) & {
+  readonly dataPoints: readonly ConnectionPoint[];
+};
 
 /** A metric's points are all of one kind. */
 function isOfConnections(metric: MetricData): metric is ConnectionMetric {
   const [first]: readonly DataPoint<unknown>[] = metric.dataPoints;
-  return metric.dataPointType === DataPointType.SUM && first instanceof ConnectionPoint;
+  return first instanceof ConnectionPoint;
 }
 
 /** All but the connection metrics, in Prometheus' words. */

@@ -4,15 +4,11 @@ import {
   type CollectionResult,
   type MetricData,
   type MetricProducer,
-  type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import { CarriedCounts } from './carried-counts.ts';
-import {
-  connectionMetrics,
-  type ConnectionProducer,
-  type SeriesPoints,
-} from './connection-producer.ts';
+import { PointLists, SIGNAL_OF } from './connection-metrics.ts';
 import { ConnectionPoint } from './connection-point.ts';
+import type { ConnectionProducer, SeriesPoints } from './connection-producer.ts';
 
 /** Series that have ended, and wait for the next push or while pushes fail. */
 export interface WaitingLimits {
@@ -117,24 +113,22 @@ export class PushProducer implements MetricProducer {
     }
   }
 
-  #endedMetrics(): SumMetricData[] {
-    const opened: ConnectionPoint[] = [];
-    const closed: ConnectionPoint[] = [];
-    const active: ConnectionPoint[] = [];
-    for (const points of this.#waiting) {
-      if (isWaiting(points.opened)) opened.push(points.opened);
-      if (isWaiting(points.closed)) closed.push(points.closed);
-      for (const point of points.active) if (isWaiting(point)) active.push(point);
+  #endedMetrics(): MetricData[] {
+    const lists = new PointLists();
+    for (const { points } of this.#waiting) {
+      for (const point of points) if (isWaiting(point)) lists.add(point);
     }
-    return connectionMetrics({ opened, closed, active });
+    return lists.toMetrics();
   }
 
   /** Ended points first. A metric of which no series lives is there for the ended ones. */
-  #merge(ended: readonly SumMetricData[], live: readonly MetricData[]): MetricData[] {
+  #merge(ended: readonly MetricData[], live: readonly MetricData[]): MetricData[] {
     const merged = new Map(live.map((metric) => [metric.descriptor.name, metric]));
     for (const metric of ended) {
+      if (metric.dataPointType !== DataPointType.SUM) continue;
       const { name } = metric.descriptor;
-      const isCarried = this.#carried.has(name);
+      const signal = SIGNAL_OF.get(name);
+      const isCarried = signal !== undefined && this.#carried.has(signal);
       if (metric.dataPoints.length === 0 && !isCarried) continue;
       const living = merged.get(name);
       const others = living?.dataPointType === DataPointType.SUM ? living.dataPoints : [];
@@ -142,7 +136,7 @@ export class PushProducer implements MetricProducer {
       merged.set(name, {
         ...metric,
         dataPoints: isCarried
-          ? this.#carried.merge(name, dataPoints, this.#lastEnded!.opened.endTime)
+          ? this.#carried.merge(signal, dataPoints, this.#lastEnded!.points[0]!.endTime)
           : dataPoints,
       });
     }
@@ -159,8 +153,8 @@ export class PushProducer implements MetricProducer {
   }
 }
 
-function isSomeWaiting({ opened, closed, active }: SeriesPoints): boolean {
-  return isWaiting(opened) || isWaiting(closed) || active.some(isWaiting);
+function isSomeWaiting({ points }: SeriesPoints): boolean {
+  return points.some(isWaiting);
 }
 
 function isWaiting({ value, pushedValue }: ConnectionPoint): boolean {

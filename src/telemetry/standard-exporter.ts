@@ -7,15 +7,8 @@ import {
   type PushMetricExporter,
   type ResourceMetrics,
 } from '@opentelemetry/sdk-metrics';
-import { ConnectionPoint } from './connection-point.ts';
-import { ATTRIBUTE } from './names.ts';
-import {
-  standardAttribute,
-  standardAttributes,
-  standardMetric,
-  standardState,
-  type OtlpNames,
-} from './standard-names.ts';
+import { ConnectionPoint, ownAttributes } from './connection-point.ts';
+import { standardAttributes, standardMetric, type OtlpNames } from './standard-names.ts';
 
 /** The exporter as it is, or behind standard names. */
 export function exporterWithNames(
@@ -24,8 +17,6 @@ export function exporterWithNames(
 ): Required<PushMetricExporter> {
   return names === 'standard' ? new StandardExporter(exporter) : exporter;
 }
-
-const STATE = standardAttribute(ATTRIBUTE.state) ?? ATTRIBUTE.state;
 
 /**
  * Tells everything by its standard name. What it is given stays as it is, for the Prometheus page has
@@ -89,10 +80,10 @@ class StandardExporter implements PushMetricExporter {
 
   #attributesOf(point: DataPoint<unknown>): Attributes {
     if (!(point instanceof ConnectionPoint)) return this.#translate(point.attributes);
-    // Its attributes with the state are made anew at each look; those of its series are not.
+    // Its attributes with the one of its own are made anew at each look; these two are not.
     const shared = this.#translate(point.series.attributes);
-    if (point.state === undefined) return shared;
-    return { ...shared, [STATE]: standardState(point.state) };
+    const own = this.#translate(ownAttributes(point.measure));
+    return Object.keys(own).length === 0 ? shared : { ...shared, ...own };
   }
 
   #translate(attributes: Attributes): Attributes {

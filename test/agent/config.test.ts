@@ -23,6 +23,7 @@ t.test('an agent that is told nothing polls its own namespace every 30 s', async
     'series-ttl': 600_000,
     'series-max': 20_000,
     'otlp-names': 'khan',
+    signals: ['idle', 'half_closed', 'unanswered', 'oldest', 'traffic'],
     exclude: DEFAULT_EXCLUDE.map(parseExclude),
     once: false,
     'log-level': 'info',

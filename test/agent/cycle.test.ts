@@ -48,6 +48,7 @@ function createCycle({ take, divide = notAsked, names = NO_NAMES }: Outside) {
       seriesMax: 100,
       seriesTtlMs: 60_000,
       exclude: [],
+      signals: [],
       describe: (edge) => connectionAttributes(edge, nodeName),
       describeOverflow: (primary) => overflowAttributes(nodeName, primary),
     }),

@@ -18,6 +18,7 @@ import {
 } from '../builders/ctnetlink.ts';
 import { flow, flow6, type Flow } from '../builders/flow.ts';
 import { fakeKernel, type Reception, type Request } from '../fakes/kernel.ts';
+import { NO_TIMEOUTS } from '../builders/counting.ts';
 
 const { EAGAIN, EBUSY, EINVAL, EPERM } = constants.errno;
 const GET = 0x101;
@@ -48,6 +49,7 @@ function inputsOf(different: Partial<SnapshotInputs> & Pick<SnapshotInputs, 'tab
   return {
     tally: new Tally({ seed: 1 }),
     hashBuckets: () => 65_536,
+    timeouts: () => NO_TIMEOUTS,
     localAddresses: () => ['127.0.0.1'],
     now: () => 1000,
     ...different,
@@ -83,7 +85,7 @@ t.test('a snapshot holds the counts, the time, and what the kernel says of itsel
   t.strictSame(rest, {
     baseline: true,
     takenAtMs: 5200,
-    durationMs: 100,
+    durationMs: 200,
     entries: 3,
     malformed: 0,
     repeated: 0,

@@ -17,6 +17,8 @@ import { createOtlpPush } from '../../src/telemetry/otlp-reader.ts';
 import { OTLP_NAMES } from '../../src/telemetry/standard-names.ts';
 import { longestBlock } from './loop-block.ts';
 import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';
+import { CLOSED, OPENED } from '../../src/connections/measure.ts';
+import { valueOf } from '../builders/series.ts';
 
 const WARM_UP_ROUNDS = 2;
 /** For what is left of the garbage of a round. */
@@ -82,12 +84,13 @@ let takenAtMs = 1_000_000;
 const publish = (): void => {
   takenAtMs += 30_000;
   for (let at = 0; at < (all.length * changing) / 100; at++) {
-    all[at]!.opened += 2;
-    all[at]!.closed += 1;
+    const one = all[at]!;
+    one.set(OPENED, valueOf(one, OPENED) + 2);
+    one.set(CLOSED, valueOf(one, CLOSED) + 1);
   }
   const ended = all.splice(0, (all.length * churn) / 100);
   all.push(...ended.map(() => seriesOf(made++)));
-  producer.publish({ takenAtMs, series: all, ended }, { entries: 1, limit: undefined });
+  producer.publish({ takenAtMs, series: all, gauges: [], ended }, { entries: 1, limit: undefined });
 };
 
 const samples: { ms: number; cpu_ms: number; block_ms: number; block_cpu_ms: number }[] = [];

@@ -14,6 +14,8 @@ import { METRIC } from '../../src/telemetry/names.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
 import type { SeriesBuilder } from '../builders/series.ts';
 import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';
+import { CLOSED, OPENED } from '../../src/connections/measure.ts';
+import { countsOf, publicationOf, valueOf } from '../builders/series.ts';
 
 export interface Measured {
   /** From the request to the head of the answer: the page is made, and compressed. */
@@ -48,8 +50,8 @@ const server = createServer(timed).listen(0, '127.0.0.1', () => process.send?.(s
 function next(): string {
   takenAtMs += 30_000;
   for (const one of all) {
-    one.opened += 2;
-    one.closed += 1;
+    one.set(OPENED, valueOf(one, OPENED) + 2);
+    one.set(CLOSED, valueOf(one, CLOSED) + 1);
   }
   publish();
   last = performance.now();
@@ -103,7 +105,7 @@ function openTelemetry(isKhan: boolean): { handle: Handler; publish: () => void 
       ? (request, response) => void page.handle(request, response)
       : (request, response) => stock.getMetricsRequestHandler(request, response),
     publish: () =>
-      producer.publish({ takenAtMs, series: all, ended: [] }, { entries: 1, limit: undefined }),
+      producer.publish(publicationOf(takenAtMs, ...all), { entries: 1, limit: undefined }),
   };
 }
 
@@ -130,7 +132,8 @@ function promClient(): { handle: Handler; publish: () => void } {
       for (const [at, one] of all.entries()) {
         opened.inc(texts[at]!, 2);
         closed.inc(texts[at]!, 1);
-        for (const [state, count] of one.active) active.set({ ...texts[at]!, state }, count);
+        for (const [state, count] of countsOf(one).active)
+          active.set({ ...texts[at]!, state }, count);
       }
     },
   };

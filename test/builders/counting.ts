@@ -2,6 +2,13 @@ import type { AddressTakeover } from '../../src/connections/snapshot.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import { EdgeReader, type EdgeCounts } from './edge-reader.ts';
 import { entryOf, type Flow } from './flow.ts';
+import type { Timeouts } from '../../src/conntrack/timeouts.ts';
+
+export const NO_TIMEOUTS: Timeouts = {
+  tcpEstablished: undefined,
+  sctpEstablished: undefined,
+  tcpStalled: undefined,
+};
 
 /** A tally and somebody who reads what it says. */
 export class Counting {
@@ -14,7 +21,7 @@ export class Counting {
 
   snapshot(flows: readonly Flow[]) {
     this.failedDump(flows);
-    const { baseline, entries, edges } = this.#tally.finish();
+    const { baseline, entries, edges } = this.#tally.finish({ takenAtMs: 0 });
     return { baseline, entries, edges: this.#reader.read(edges) };
   }
 
@@ -25,7 +32,7 @@ export class Counting {
 
   /** A dump that does not come to its end. */
   failedDump(flows: readonly Flow[]): void {
-    this.#tally.begin();
+    this.#tally.begin(NO_TIMEOUTS);
     for (const one of flows) this.#tally.add(entryOf(one));
   }
 

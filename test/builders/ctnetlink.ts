@@ -109,15 +109,18 @@ export function replyTuple(flow: Flow): Uint8Array {
 }
 
 /** CTA_PROTOINFO_TCP is 1, of SCTP 3. */
-export function protocolInfo(protocol: number, state: number): Uint8Array {
-  const flags = Uint8Array.of(0x0a, 0x0a);
+export function protocolInfo(
+  protocol: number,
+  state: number,
+  [original, reply]: Flow['tcpFlags'] = [0x23, 0x23],
+): Uint8Array {
   return nested(CTA_PROTOINFO, [
     nested(protocol === TCP ? 1 : 3, [
       u8(1, state),
       u8(2, 7),
       u8(3, 7),
-      attribute(4, flags),
-      attribute(5, flags),
+      attribute(4, Uint8Array.of(original, 0)),
+      attribute(5, Uint8Array.of(reply, 0)),
     ]),
   ]);
 }
@@ -125,6 +128,7 @@ export function protocolInfo(protocol: number, state: number): Uint8Array {
 /** The attributes of an entry, in the order of Linux 6.18. */
 export function attributesOf(flow: Flow): Uint8Array[] {
   const [original, reply] = flow.packets;
+  const [originalBytes, replyBytes] = flow.bytes;
   const isCounted = original + reply > 0n;
   return [
     originalTuple(flow),
@@ -134,16 +138,16 @@ export function attributesOf(flow: Flow): Uint8Array[] {
     be32(CTA_MARK, 0),
     be32(CTA_ID, flow.id),
     be32(CTA_USE, 1),
-    be32(CTA_TIMEOUT, 431_999),
-    ...(flow.state === undefined ? [] : [protocolInfo(flow.protocol, flow.state)]),
-    ...(isCounted ? [counters(CTA_COUNTERS_ORIG, original)] : []),
-    ...(isCounted ? [counters(CTA_COUNTERS_REPLY, reply)] : []),
+    ...(flow.timeout === undefined ? [] : [be32(CTA_TIMEOUT, flow.timeout)]),
+    ...(flow.state === undefined ? [] : [protocolInfo(flow.protocol, flow.state, flow.tcpFlags)]),
+    ...(isCounted ? [counters(CTA_COUNTERS_ORIG, original, originalBytes)] : []),
+    ...(isCounted ? [counters(CTA_COUNTERS_REPLY, reply, replyBytes)] : []),
     ...(flow.start === 0n ? [] : [nested(CTA_TIMESTAMP, [be64(1, flow.start)])]),
   ];
 }
 
-function counters(type: number, packets: bigint): Uint8Array {
-  return nested(type, [be64(1, packets), be64(2, packets * 60n)]);
+function counters(type: number, packets: bigint, bytes: bigint): Uint8Array {
+  return nested(type, [be64(1, packets), be64(2, bytes)]);
 }
 
 /** struct nfgenmsg */

@@ -38,7 +38,14 @@ export function decodeAttributes(
 }
 
 /** An entry with everything, and its parts. */
-export const tcp = flow({ zone: 7, start: 1_790_000_000_123_456_789n, packets: [12n, 1n << 40n] });
+export const tcp = flow({
+  zone: 7,
+  start: 1_790_000_000_123_456_789n,
+  packets: [12n, 1n << 40n],
+  bytes: [1n << 41n, 99n],
+  timeout: 86_000,
+  tcpFlags: [0x27, 0x33],
+});
 export const others = attributesOf(tcp).slice(2);
 const { source, destination, protocol, sourcePort, destinationPort } = tcp;
 export const itsAddresses = addresses(source, destination);

@@ -39,10 +39,15 @@ export interface Flow {
   readonly status: number;
   /** undefined: the kernel gives none. */
   readonly state: number | undefined;
+  /** CTA_TIMEOUT in seconds; undefined: the kernel gives none. */
+  readonly timeout: number | undefined;
+  /** IP_CT_TCP_FLAG_* of each direction, where there is a TCP state. */
+  readonly tcpFlags: readonly [original: number, reply: number];
   /** ns since the epoch; 0: the kernel keeps no timestamps. */
   readonly start: bigint;
   /** Of each direction; 0: the kernel does not account. */
   readonly packets: readonly [original: bigint, reply: bigint];
+  readonly bytes: readonly [original: bigint, reply: bigint];
 }
 
 /** An established TCP connection without any translation, and what is different about it. */
@@ -64,8 +69,11 @@ export function flow(different: Partial<Flow> = {}): Flow {
     id: 0x1234_5678,
     status: IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED,
     state: original.protocol === TCP ? ESTABLISHED : undefined,
+    timeout: 431_999,
+    tcpFlags: [0x23, 0x23],
     start: 0n,
     packets: [0n, 0n],
+    bytes: [0n, 0n],
     ...original,
   };
 }
@@ -92,9 +100,16 @@ export function entryOf(from: Flow): Uint32Array {
   entry[ENTRY.id] = from.id;
   entry[ENTRY.status] = from.status;
   entry[ENTRY.state] = from.state ?? 0xff;
+  entry[ENTRY.timeout] = from.timeout ?? 0xffff_ffff;
+  if (from.protocol === TCP && from.state !== undefined) {
+    entry[ENTRY.tcpFlagsOriginal] = from.tcpFlags[0];
+    entry[ENTRY.tcpFlagsReply] = from.tcpFlags[1];
+  }
   setBig(entry, ENTRY.start, from.start);
   setBig(entry, ENTRY.packetsOriginal, from.packets[0]);
+  setBig(entry, ENTRY.bytesOriginal, from.bytes[0]);
   setBig(entry, ENTRY.packetsReply, from.packets[1]);
+  setBig(entry, ENTRY.bytesReply, from.bytes[1]);
   entry[ENTRY.protocol] = from.protocol;
   entry[ENTRY.discriminator] = (from.sourcePort << 16) | from.destinationPort;
   entry[ENTRY.replyDiscriminator] = (from.backendPort << 16) | from.replyPort;

@@ -126,6 +126,7 @@ export function* play(steps: readonly Step[], { seriesMax, describe = labelsOfEd
     seriesMax,
     seriesTtlMs: SERIES_TTL_MS,
     exclude: [parseExclude('127.0.0.0/8')],
+    signals: [],
     describe,
     describeOverflow,
   });

@@ -5,6 +5,7 @@ import {
   STATE_SLOTS,
   type Snapshot,
 } from '../../src/connections/snapshot.ts';
+import { SIGNAL_SLOTS } from '../../src/connections/signals.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import { AF_INET, AF_INET6 } from '../../src/netlink/constants.ts';
 
@@ -103,6 +104,9 @@ export class SimulatedTable {
         opened: Uint32Array.from(edges, ({ opened }) => opened),
         closed: Uint32Array.from(edges, ({ closed }) => closed),
         active: Uint32Array.from(edges.flatMap(slotCounts)),
+        signals: new Uint32Array(edges.length * SIGNAL_SLOTS),
+        oldest: new Float64Array(edges.length),
+        traffic: new Float64Array(0),
         fresh: freshRecords(fresh),
       },
     };

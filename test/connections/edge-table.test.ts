@@ -5,6 +5,8 @@ import { FRESH_WORDS, STATE_SLOTS } from '../../src/connections/snapshot.ts';
 import { EdgeReader } from '../builders/edge-reader.ts';
 import { AF_INET, AF_INET6, entryOf, ESTABLISHED, flow, type Flow } from '../builders/flow.ts';
 import { edgeNameOf } from '../builders/tally-model.ts';
+import { SIGNAL_SLOTS } from '../../src/connections/signals.ts';
+import { NO_TIMEOUTS } from '../builders/counting.ts';
 
 const ipv4 = { family: AF_INET, addressWords: 1, seed: 7 };
 
@@ -15,12 +17,13 @@ const edges = (count: number, first = 0) =>
 /** Counts one connection of each flow, and says what the table reports. */
 function snapshot(table: EdgeTable, flows: readonly Flow[]) {
   const rows = new EntryRows(1);
+  rows.clear(NO_TIMEOUTS);
   table.settle();
   table.beginSnapshot();
   const slots = flows.map((one, row) => {
     rows.add(entryOf(one));
     const slot = table.slotOf(rows, row);
-    table.active[slot * STATE_SLOTS + ESTABLISHED]!++;
+    table.counts.addActive(slot, ESTABLISHED, 0);
     return slot;
   });
   const columns = {
@@ -28,6 +31,9 @@ function snapshot(table: EdgeTable, flows: readonly Flow[]) {
     opened: new Uint32Array(table.liveCount),
     closed: new Uint32Array(table.liveCount),
     active: new Uint32Array(table.liveCount * STATE_SLOTS),
+    signals: new Uint32Array(table.liveCount * SIGNAL_SLOTS),
+    oldest: new Float64Array(table.liveCount),
+    traffic: new Float64Array(0),
     fresh: new Uint32Array(table.freshCount * FRESH_WORDS),
   };
   table.report(columns, { row: 0, fresh: 0 });

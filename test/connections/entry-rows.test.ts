@@ -1,9 +1,11 @@
 import t from 'tap';
 import { EntryRows } from '../../src/connections/entry-rows.ts';
 import { entryOf, flow, flow6, TIME_WAIT, UDP, type Flow } from '../builders/flow.ts';
+import { NO_TIMEOUTS } from '../builders/counting.ts';
 
 function rowsOf(flows: readonly Flow[], addressWords = 1): EntryRows {
   const rows = new EntryRows(addressWords);
+  rows.clear(NO_TIMEOUTS);
   for (const one of flows) rows.add(entryOf(one));
   return rows;
 }
@@ -56,19 +58,19 @@ t.test('rows past the first thousand keep what they were given', async (t) => {
     ({ id }, row) =>
       rows.words[row * rows.stride] !== id ||
       rows.stateSlot(row) !== id % 10 ||
-      rows.starts.get(row) !== id * 2 ** 33 ||
-      rows.packets.get(row) !== id + 1,
+      rows.starts.get(row, 0) !== id * 2 ** 33 ||
+      rows.packets(row) !== id + 1,
   );
   t.strictSame(wrong, []);
 });
 
 t.test('rows that are cleared leave no start and no packets behind', async (t) => {
   const rows = rowsOf([flow({ start: 1n << 40n, packets: [3n, 4n] })]);
-  rows.clear();
+  rows.clear(NO_TIMEOUTS);
   rows.add(entryOf(flow()));
   t.equal(rows.count, 1);
-  t.equal(rows.starts.get(0), 0);
-  t.equal(rows.packets.get(0), 0);
+  t.equal(rows.starts.get(0, 0), 0);
+  t.equal(rows.packets(0), 0);
 });
 
 t.test('packets of one direction alone are counted', async (t) => {
@@ -79,7 +81,7 @@ t.test('packets of one direction alone are counted', async (t) => {
   ] as const;
   const rows = rowsOf(packets.map((counts) => flow({ packets: counts })));
   t.strictSame(
-    [0, 1, 2].map((row) => rows.packets.get(row)),
+    [0, 1, 2].map((row) => rows.packets(row)),
     [5, 6, 2 ** 40 + 1],
   );
 });

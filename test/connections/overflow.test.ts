@@ -4,6 +4,7 @@ import { Ledger } from '../../src/connections/ledger.ts';
 import type { Series } from '../../src/connections/series.ts';
 import type { Identity } from '../../src/inventory/identity.ts';
 import { SimulatedTable, type Route } from '../builders/simulated-table.ts';
+import { countsOf } from '../builders/series.ts';
 
 function routeTo(port: number, source = '10.1.0.1'): Route {
   return { source, destination: '10.2.0.1', port };
@@ -20,6 +21,7 @@ function newScene({
     seriesMax,
     seriesTtlMs: 60_000,
     exclude: [],
+    signals: [],
     describe: ({ port, source }: Edge) => {
       described++;
       return source.identity ? { port, name: source.identity.name } : { port };
@@ -41,8 +43,9 @@ function newScene({
 }
 
 function told(series: readonly Series<object>[]) {
-  return series.map(({ labels, opened, closed, active }) => {
-    return { ...labels, opened, closed, ...Object.fromEntries(active) };
+  return series.map((one) => {
+    const { opened, closed, active } = countsOf(one);
+    return { ...one.labels, opened, closed, ...Object.fromEntries(active) };
   });
 }
 
@@ -148,7 +151,7 @@ t.test('a snapshot makes the labels of 500 accounts again, and the rest wait who
   t.equal(ledger.size.overflowEdges, 0);
   const own = series.filter(({ labels }) => 'port' in labels);
   t.equal(own.length, 600);
-  t.ok(own.every(({ active }) => active.get('ESTABLISHED') === 2));
+  t.ok(own.every((one) => countsOf(one).active.get('ESTABLISHED') === 2));
 });
 
 t.test('with a time to live of 0 a series still lives while it has connections', async (t) => {
@@ -158,6 +161,7 @@ t.test('with a time to live of 0 a series still lives while it has connections',
     seriesMax: 2,
     seriesTtlMs: 0,
     exclude: [],
+    signals: [],
     describe: ({ port }) => ({ port }),
     describeOverflow: () => ({}),
   });

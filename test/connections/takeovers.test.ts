@@ -5,6 +5,8 @@ import type { Snapshot } from '../../src/connections/snapshot.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import type { Identity, Takeover } from '../../src/inventory/identity.ts';
 import { entryOf, flow, flow6, type Flow } from '../builders/flow.ts';
+import { NO_TIMEOUTS } from '../builders/counting.ts';
+import { countsOf } from '../builders/series.ts';
 
 const BEGAN_MS = 1_790_000_000_000;
 const A: Identity = { type: 'pod', name: 'a', node: 'node-a' };
@@ -27,6 +29,7 @@ class Agent {
     seriesMax: 100,
     seriesTtlMs: 60_000,
     exclude: [],
+    signals: [],
     describe: ({ source, destination, primary }: Edge) => ({
       edge: `${nameOf(source)} > ${nameOf(destination)}`,
       primary,
@@ -38,12 +41,13 @@ class Agent {
 
   /** Opened, closed and active by edge. */
   cycle(flows: readonly Flow[], { owners, takeovers = {} }: Names): Record<string, string> {
-    this.#tally.begin();
+    this.#tally.begin(NO_TIMEOUTS);
     for (const one of flows) this.#tally.add(entryOf(one));
+    const takenAtMs = (this.#takenAtMs += 1000);
     const snapshot: Snapshot = {
-      ...this.#tally.finish(),
+      ...this.#tally.finish({ takenAtMs }),
       available: true,
-      takenAtMs: (this.#takenAtMs += 1000),
+      takenAtMs,
       durationMs: 0,
       malformed: 0,
       repeated: 0,
@@ -61,8 +65,9 @@ class Agent {
     Array.from(this.#ledger.rename((address) => owners[address]));
     const series = Array.from(this.#ledger.commit().series, (one) => {
       const { edge, primary } = Object(one.labels);
-      const active = one.active.values().reduce((sum, count) => sum + count, 0);
-      const counts = `${one.opened} opened, ${one.closed} closed, ${active} active`;
+      const { opened, closed, active } = countsOf(one);
+      const connections = active.values().reduce((sum, count) => sum + count, 0);
+      const counts = `${opened} opened, ${closed} closed, ${connections} active`;
       return [edge, `${counts}${primary ? '' : ', not primary'}`] as const;
     });
     return Object.fromEntries(series);

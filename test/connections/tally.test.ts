@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Tally } from '../../src/connections/tally.ts';
-import { Counting } from '../builders/counting.ts';
+import { Counting, NO_TIMEOUTS } from '../builders/counting.ts';
 import {
   entryOf,
   ESTABLISHED,
@@ -208,9 +208,9 @@ t.test('a port of 0 is a port', async (t) => {
 t.test('the number of an edge is used again when the edge has ended', async (t) => {
   const tally = new Tally({ seed: 1 });
   const numbersOf = (flows: readonly Flow[]) => {
-    tally.begin();
+    tally.begin(NO_TIMEOUTS);
     for (const one of flows) tally.add(entryOf(one));
-    return [...tally.finish().edges.number];
+    return [...tally.finish({ takenAtMs: 0 }).edges.number];
   };
   const [first] = numbersOf([flow()]);
   t.strictSame(numbersOf([flow()]), [first]);

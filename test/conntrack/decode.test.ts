@@ -190,10 +190,11 @@ t.test('the two flag bits above an attribute type are not part of it', async (t)
   t.strictSame(decodeAttributes([plainTuple, replyTuple(tcp), ...others]), entryOf(tcp));
 });
 
-t.test('status, state, zone, timestamp and counters may all be missing', async (t) => {
+t.test('status, state, timeout, zone, timestamp and counters may all be missing', async (t) => {
   const entry = decodeAttributes([originalTuple(tcp), replyTuple(tcp)]);
   const bare = { ...tcp, zone: 0, id: 0, status: 0, state: undefined, start: 0n };
-  t.strictSame(entry, entryOf({ ...bare, packets: [0n, 0n] }));
+  const uncounted = { packets: [0n, 0n], bytes: [0n, 0n] } as const;
+  t.strictSame(entry, entryOf({ ...bare, ...uncounted, timeout: undefined }));
 });
 
 t.test('no state is told from state 0, as an offloaded entry has none', async (t) => {

@@ -12,6 +12,7 @@ import { AF_INET } from '../builders/flow.ts';
 import { mutator, type Mutator } from '../builders/mutator.ts';
 import { fakeKernel } from '../fakes/kernel.ts';
 import { readCapture } from '../fixtures/read-capture.ts';
+import { NO_TIMEOUTS } from '../builders/counting.ts';
 
 const HEADER_WORDS = 4;
 const ENTRY_MUTATIONS = 60_000;
@@ -172,6 +173,7 @@ function snapshotOf(entries: readonly Uint8Array[]) {
     },
     tally: new Tally({ seed: 1 }),
     hashBuckets: () => 1,
+    timeouts: () => NO_TIMEOUTS,
     localAddresses: () => [],
     now: () => 0,
   });

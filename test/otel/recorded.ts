@@ -5,6 +5,7 @@ import type { Interruption } from '../../src/cluster/interruption.ts';
 import { ENDPOINT_SLICES, NODES, PODS, SERVICES } from '../../src/cluster/resources.ts';
 import type { WatchEvent } from '../../src/cluster/watch-events.ts';
 import type { Edge } from '../../src/connections/edge.ts';
+import { HALF_CLOSED, IDLE, OLDEST, TRAFFIC, UNANSWERED } from '../../src/connections/measure.ts';
 import { TRANSPORTS } from '../../src/connections/transport.ts';
 import { stateName } from '../../src/conntrack/state.ts';
 import { StatisticsSum } from '../../src/conntrack/statistics.ts';
@@ -59,7 +60,11 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
     series: 1,
     overflowEdges: 0,
   });
-  producer.publish(publicationOf(1_030_000, ...connections()), { entries: 1, limit: 2 });
+  const publication = publicationOf(1_030_000, ...connections());
+  const gauges = [...publication.series].flatMap((series) =>
+    Object.values(OLDEST).map((measure) => ({ series, measure, value: 1.5 })),
+  );
+  producer.publish({ ...publication, gauges }, { entries: 1, limit: 2 });
   const own = await page.reader.collect();
   const { resourceMetrics } = await producer.collect();
   const text = await page.render();
@@ -163,7 +168,9 @@ function connections(): SeriesBuilder[] {
   );
   const active = Object.fromEntries([...STATES].map((state) => [state, 1]));
   return [...labels, overflowAttributes('node-a', true, choice)].map((each) => {
-    return new SeriesBuilder({ labels: each, opened: 1, active });
+    const series = new SeriesBuilder({ labels: each, opened: 1, active });
+    for (const measure of [...IDLE, ...HALF_CLOSED, UNANSWERED, ...TRAFFIC]) series.set(measure, 1);
+    return series;
   });
 }
 

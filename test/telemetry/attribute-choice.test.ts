@@ -9,6 +9,7 @@ import {
   type AttributeChoice,
 } from '../../src/telemetry/attributes.ts';
 import { anyHistory, play } from '../builders/ledger-history.ts';
+import { countsOf } from '../builders/series.ts';
 
 const anyChoice: fc.Arbitrary<AttributeChoice> = fc.record({
   groups: fc.subarray([...ATTRIBUTE_GROUPS]),
@@ -39,7 +40,7 @@ t.test('whatever attributes are chosen, totals are exact and counters only grow'
         truth.opened += sum(rows, ({ opened }) => opened);
         truth.closed += sum(rows, ({ closed }) => closed);
         for (const one of series) {
-          const { opened, closed } = one;
+          const { opened, closed } = countsOf(one);
           const before = counted.get(one) ?? { opened: 0, closed: 0 };
           assert.ok(opened >= before.opened && closed >= before.closed, 'a counter fell');
           counted.set(one, { opened, closed });
@@ -52,14 +53,14 @@ t.test('whatever attributes are chosen, totals are exact and counters only grow'
           truth,
         );
         assert.equal(
-          sum(series, ({ active }) => sum(active.values(), Number)),
+          sum(series, (one) => sum(countsOf(one).active.values(), Number)),
           sum(rows, ({ slots }) => slots.length),
         );
         for (const primary of [true, false]) {
           assert.equal(
             sum(
               series.filter(({ labels }) => Object(labels).primary === primary),
-              ({ active }) => sum(active.values(), Number),
+              (one) => sum(countsOf(one).active.values(), Number),
             ),
             sum(
               rows.filter(({ labels }) => labels.primary === primary),

@@ -10,6 +10,7 @@ import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { metadataOf } from '../../src/telemetry/exposition.ts';
 import { LabelParts } from '../../src/telemetry/label-parts.ts';
 import { SeriesBuilder, publicationOf } from '../builders/series.ts';
+import { CLOSED, OPENED } from '../../src/connections/measure.ts';
 
 const NAMES = ['node', 'src_ip', 'src_app', 'dst_ip', 'dst_port', 'transport', 'primary'];
 const NAMES_OF_GROUPS = ['backend_ip', 'src_workload_name', 'dst_zone', 'otel.metric.overflow'];
@@ -141,8 +142,8 @@ t.test('a page shows one snapshot, though another is published while it is made'
   producer.publish(publicationOf(30_000, ...series), table);
   const making = page(await connectionsOf(producer), new LabelParts());
   for (const one of series) {
-    one.opened = 2;
-    one.closed = 2;
+    one.set(OPENED, 2);
+    one.set(CLOSED, 2);
   }
   producer.publish(publicationOf(60_000, ...series), table);
   const values = (await making).matchAll(/\} (?<value>\d+)$/gm);

@@ -6,6 +6,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { SeriesBuilder, publicationOf } from '../builders/series.ts';
+import { activeIn, OPENED } from '../../src/connections/measure.ts';
 
 const TABLE = { entries: 7, limit: 262_144 };
 
@@ -97,8 +98,8 @@ t.test(
     const series = new SeriesBuilder({ opened: 1, active: { ESTABLISHED: 1 } });
     producer.publish(publicationOf(1_030_000, series), TABLE);
     const before = await collect(producer);
-    series.opened = 5;
-    series.active.set('TIME_WAIT', 4);
+    series.set(OPENED, 5);
+    series.set(activeIn('TIME_WAIT'), 4);
     producer.publish(publicationOf(1_060_000, series), TABLE);
     const after = await collect(producer);
     const opened = after.get('khan_connection')?.dataPoints[0];

@@ -5,6 +5,7 @@ import { SeriesBuilder, publicationOf } from '../builders/series.ts';
 import { startedTelemetry } from '../builders/started-telemetry.ts';
 import { until } from '../demo/until.ts';
 import { otlpReceiver, plain, type OtlpMetric } from '../fakes/otlp-receiver.ts';
+import { OPENED } from '../../src/connections/measure.ts';
 
 const TABLE = { entries: 7, limit: 262_144 };
 const OFTEN = { OTEL_METRIC_EXPORT_INTERVAL: '50' };
@@ -133,7 +134,7 @@ t.test('deltas of a push that failed are in the next one', async (t) => {
   const series = new SeriesBuilder({ opened: 3 });
   producer.publish(publicationOf(1_030_000, series), TABLE);
   t.ok(await until(() => receiver.pushes.length > 1));
-  series.opened = 5;
+  series.set(OPENED, 5);
   producer.publish(publicationOf(1_060_000, series), TABLE);
   t.ok(await until(() => result(receiver, 'khan_agent_push_requests', 'failure') === 1));
   await telemetry.shutdown({ timeoutMs: 5000 });
@@ -203,7 +204,7 @@ t.test('while an answer is awaited nothing else is sent, and nothing is lost', a
   // The reader gives a batch up after an interval, and comes with the next one.
   t.ok(await until(() => lines.some(({ msg }) => msg.includes('still under way'))));
   t.equal(receiver.pushes.length, 1);
-  series.opened = 4;
+  series.set(OPENED, 4);
   producer.publish(publicationOf(1_060_000, series), TABLE);
   release?.();
   t.ok(await until(() => arrived(receiver, 'khan_connection').length > 1));
@@ -222,7 +223,7 @@ t.test('with delta temporality a request holds what is new, and no idle counter'
   producer.publish(publicationOf(1_030_000, ...series), TABLE);
   t.ok(await until(() => arrived(receiver, 'khan_connection').length === 4000));
   await once(receiver.server, 'request');
-  for (const at of [0, 3999]) series[at]!.opened += 1;
+  for (const at of [0, 3999]) series[at]!.set(OPENED, 2);
   const before = receiver.pushes.length;
   producer.publish(publicationOf(1_060_000, ...series), TABLE);
   t.ok(await until(() => arrived(receiver, 'khan_connection').length === 4002));

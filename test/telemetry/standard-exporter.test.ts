@@ -3,6 +3,7 @@ import { SeriesBuilder, publicationOf } from '../builders/series.ts';
 import { startedTelemetry } from '../builders/started-telemetry.ts';
 import { until } from '../demo/until.ts';
 import { otlpReceiver, plain, type OtlpMetric } from '../fakes/otlp-receiver.ts';
+import { OPENED } from '../../src/connections/measure.ts';
 
 const TABLE = { entries: 7, limit: 262_144 };
 const LABELS = {
@@ -106,7 +107,7 @@ t.test('deltas by standard names add up as any others', async (t) => {
   const series = new SeriesBuilder({ labels: LABELS, opened: 3 });
   producer.publish(publicationOf(1_030_000, series), TABLE);
   t.ok(await until(() => told().length === 1));
-  series.opened = 5;
+  series.set(OPENED, 5);
   producer.publish(publicationOf(1_060_000, series), TABLE);
   await telemetry.shutdown({ timeoutMs: 5000 });
   t.match(told(), [
