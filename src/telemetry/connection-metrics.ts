@@ -24,6 +24,7 @@ const METRICS: Readonly<Record<Signal, ConnectionMetric>> = {
   half_closed: { metric: METRIC.connectionHalfClosed, kind: 'updowncounter' },
   unanswered: { metric: METRIC.connectionUnanswered, kind: 'updowncounter' },
   oldest: { metric: METRIC.connectionOldest, kind: 'gauge' },
+  leak_score: { metric: METRIC.connectionLeakScore, kind: 'gauge' },
 };
 
 /** The signals by the names of their metrics. */

@@ -49,6 +49,11 @@ export const METRIC = {
     unit: 's',
     description: 'Age of the oldest open connection, of the series that have the oldest ones',
   },
+  connectionLeakScore: {
+    name: 'khan_connection_leak_score',
+    unit: '1',
+    description: 'How much connections look as if they leak, from 0 to 1',
+  },
   connectionBytes: {
     name: 'khan_connection_bytes',
     unit: 'By',
