@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Meter } from '@opentelemetry/api';
+import type { Attributes, Meter } from '@opentelemetry/api';
+import { LeakWatch } from '../connections/leak-watch.ts';
 import { Ledger } from '../connections/ledger.ts';
 import { every, Pulse } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
@@ -7,10 +8,12 @@ import { sendText, startHttpServer, type Handler, type Routes } from '../runtime
 import type { Log } from '../runtime/log.ts';
 import { connectionAttributes, overflowAttributes } from '../telemetry/attributes.ts';
 import { ConnectionProducer } from '../telemetry/connection-producer.ts';
-import { startTelemetry } from '../telemetry/meter-provider.ts';
+import { LeakReport } from '../telemetry/leak-report.ts';
+import { startTelemetry, type Telemetry } from '../telemetry/meter-provider.ts';
 import { OriginalPage } from '../telemetry/original-page.ts';
 import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
+import { ATTRIBUTE } from '../telemetry/names.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import { SelfMetrics } from '../telemetry/self-metrics.ts';
@@ -97,6 +100,7 @@ export async function createAgent(
     serviceVersion: version,
     producer,
     describeOverflow,
+    events: settings.signals.includes('leak_score'),
     page,
     log,
   });
@@ -115,6 +119,7 @@ export async function createAgent(
       describe: (edge) => connectionAttributes(edge, nodeName, choice),
       describeOverflow,
     }),
+    leaks: leaksFrom(settings, telemetry, log),
     producer,
     metrics: new SelfMetrics(meter),
     kernel: new KernelMetrics(meter, { nodeName }),
@@ -122,6 +127,23 @@ export async function createAgent(
   });
   const resources = setup.move();
   return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** Overflow is of many strangers. */
+function hasOwner(labels: Attributes): boolean {
+  return !(ATTRIBUTE.overflow in labels);
+}
+
+function leaksFrom(
+  { signals, 'leak-window': windowMs, 'otlp-names': otlpNames }: AgentSettings,
+  { logger }: Telemetry,
+  log: Log,
+) {
+  if (!signals.includes('leak_score')) return undefined;
+  return {
+    watch: new LeakWatch<Attributes>({ windowMs, isJudged: hasOwner }),
+    report: new LeakReport({ logger, otlpNames, log }),
+  };
 }
 
 function namesFrom(

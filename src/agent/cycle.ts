@@ -1,6 +1,8 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { Attributes } from '@opentelemetry/api';
+import type { LeakEvent, LeakFindings } from '../connections/leak-watch.ts';
 import type { Ledger } from '../connections/ledger.ts';
+import type { Publication } from '../connections/series.ts';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
@@ -21,6 +23,15 @@ export interface CycleParts {
   };
   readonly names: Names;
   readonly ledger: Ledger<Attributes>;
+  /** Unless nobody wants to know. */
+  readonly leaks?:
+    | {
+        readonly watch: {
+          look(publication: Publication<Attributes>): Generator<void, LeakFindings<Attributes>>;
+        };
+        readonly report: { tell(events: Iterable<LeakEvent<Attributes>>): void };
+      }
+    | undefined;
   readonly producer: ConnectionProducer;
   readonly metrics: SelfMetrics;
   readonly kernel: KernelMetrics;
@@ -60,7 +71,7 @@ export class Cycle {
   }
 
   async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { ledger, names, producer, snapshots, log } = this.#parts;
+    const { ledger, names, producer, snapshots, leaks, log } = this.#parts;
     try {
       for (const _ of ledger.begin(snapshot)) await pause();
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
@@ -70,11 +81,14 @@ export class Cycle {
         for (const _ of ledger.amend(await snapshots.divide(takeovers))) await pause();
       }
       for (const _ of ledger.rename((address) => names.identityOf(address))) await pause();
-      const publication = ledger.commit();
+      const committed = ledger.commit();
       await pause();
+      const { gauges, events } = await this.#lookForLeaks(committed);
+      const publication = { ...committed, gauges: [...committed.gauges, ...gauges] };
       for (const _ of producer.prepare(publication)) await pause();
       const { tableEntries: entries, tableLimit: limit } = snapshot;
       producer.publish(publication, { entries, limit });
+      leaks?.report.tell(events);
     } catch (error) {
       // A snapshot that is not committed takes its counts with it; only a baseline can follow.
       await snapshots.reset();
@@ -84,6 +98,16 @@ export class Cycle {
       { entries: snapshot.entries, dumpMs: snapshot.durationMs, ...ledger.size },
       'Snapshot published',
     );
+  }
+
+  async #lookForLeaks(publication: Publication<Attributes>): Promise<LeakFindings<Attributes>> {
+    const looking = this.#parts.leaks?.watch.look(publication);
+    if (looking === undefined) return { gauges: [], events: [] };
+    for (;;) {
+      const { done, value } = looking.next();
+      if (done === true) return value;
+      await pause();
+    }
   }
 
   #warnOfEmptyTable({ available, entries }: Snapshot): void {

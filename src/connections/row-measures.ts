@@ -6,7 +6,14 @@ import { SIGNAL, SIGNAL_SLOTS } from './signals.ts';
 import { STATE_SLOTS, TRAFFIC_COLUMNS, type EdgeColumns } from './snapshot.ts';
 
 /** What can be left out of all that is told of connections; `traffic` is bytes and packets. */
-export const OPTIONAL_SIGNALS = ['idle', 'half_closed', 'unanswered', 'oldest', 'traffic'] as const;
+export const OPTIONAL_SIGNALS = [
+  'idle',
+  'half_closed',
+  'unanswered',
+  'oldest',
+  'leak_score',
+  'traffic',
+] as const;
 
 export type OptionalSignal = (typeof OPTIONAL_SIGNALS)[number];
 

@@ -70,5 +70,12 @@ export function scoreOf(workload: Workload, trials: number): Score {
     }
   }
   minutesToEvent.sort((a, b) => a - b);
-  return { workload: workload.name, leaks: workload.leaks, trials, hits, falseAlarms, minutesToEvent };
+  return {
+    workload: workload.name,
+    leaks: workload.leaks,
+    trials,
+    hits,
+    falseAlarms,
+    minutesToEvent,
+  };
 }

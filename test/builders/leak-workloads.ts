@@ -10,7 +10,7 @@ import {
 export interface Life {
   /** Undefined: it never leaks. */
   readonly leaksFromMs?: number;
-  step(stepMs: number): void;
+  readonly step: (stepMs: number) => void;
 }
 
 export interface Workload {

@@ -81,10 +81,7 @@ export class SimulatedConnections {
   }
 }
 
-function idleMsOf(
-  { openedMs, packetEveryMs, idleMs }: SimulatedConnection,
-  nowMs: number,
-): number {
+function idleMsOf({ openedMs, packetEveryMs, idleMs }: SimulatedConnection, nowMs: number): number {
   if (idleMs !== undefined) return idleMs(nowMs);
   const ageMs = nowMs - openedMs;
   return Number.isFinite(packetEveryMs) ? ageMs % packetEveryMs : ageMs;

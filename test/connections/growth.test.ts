@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { growthOf } from '../../src/connections/growth.ts';
 import type { LeakSample } from '../../src/connections/leak-sample.ts';

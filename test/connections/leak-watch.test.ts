@@ -13,6 +13,10 @@ interface Look {
   readonly events: readonly LeakEvent<object>[];
 }
 
+function isJudged(labels: object): boolean {
+  return !('strangers' in labels);
+}
+
 /** A watch, and series that it looks at every minute. */
 class Minutes {
   readonly watch: LeakWatch<object>;
@@ -21,7 +25,6 @@ class Minutes {
 
   constructor(series: SeriesBuilder[], options: { historiesMax?: number } = {}) {
     this.series = series;
-    const isJudged = (labels: object) => !('strangers' in labels);
     this.watch = new LeakWatch({ windowMs: WINDOW_MS, isJudged, ...options });
   }
 
@@ -50,7 +53,11 @@ function client(app: string, open = 20, labels: object = {}): SeriesBuilder {
   return series;
 }
 
-function grow(series: SeriesBuilder, by: number, measures = [activeIn('ESTABLISHED'), IDLE[2]!]): void {
+function grow(
+  series: SeriesBuilder,
+  by: number,
+  measures = [activeIn('ESTABLISHED'), IDLE[2]!],
+): void {
   for (const measure of [...measures, OPENED]) {
     const at = series.measures.indexOf(measure);
     series.set(measure, (at < 0 ? 0 : series.values[at]!) + by);
@@ -88,15 +95,21 @@ t.test('a score between the thresholds changes nothing', async (t) => {
   t.strictSame(eventsOf(looks), []);
 });
 
-t.test('the score is told from the first window on, of accounts with ten connections', async (t) => {
-  const [cart, small] = [client('cart', 10), client('small', 9)];
-  const strangers = client('', 500, { strangers: true });
-  const minutes = new Minutes([cart, small, strangers]);
-  t.strictSame(minutes.pass(11).flatMap(({ gauges }) => gauges), []);
-  const [last] = minutes.pass(1);
-  t.match(last?.gauges, [{ series: cart, measure: { signal: 'leak_score' }, value: 0 }]);
-  t.equal(last?.gauges.length, 1);
-});
+t.test(
+  'the score is told from the first window on, of accounts with ten connections',
+  async (t) => {
+    const [cart, small] = [client('cart', 10), client('small', 9)];
+    const strangers = client('', 500, { strangers: true });
+    const minutes = new Minutes([cart, small, strangers]);
+    t.strictSame(
+      minutes.pass(11).flatMap(({ gauges }) => gauges),
+      [],
+    );
+    const [last] = minutes.pass(1);
+    t.match(last?.gauges, [{ series: cart, measure: { signal: 'leak_score' }, value: 0 }]);
+    t.equal(last?.gauges.length, 1);
+  },
+);
 
 t.test('busy connections that grow are a leak after eight windows', async (t) => {
   const cart = client('cart');
@@ -107,21 +120,29 @@ t.test('busy connections that grow are a leak after eight windows', async (t) =>
   t.ok((event?.atMs ?? 0) > 80 * MINUTE_MS);
 });
 
-t.test('half-closed connections that stay are a leak without growth, and whose is told', async (t) => {
-  const cart = client('cart');
-  cart.set(activeIn('CLOSE_WAIT'), 30);
-  cart.set(HALF_CLOSED[1]!, 30);
-  const minutes = new Minutes([cart]);
-  let closed = 0;
-  const [event] = eventsOf(minutes.pass(20, () => cart.set(CLOSED, (closed += 30))));
-  t.match(event?.verdict, { reason: 'half_closed', open: 50, halfClosedShare: 0.6, closedBy: 'server' });
+t.test(
+  'half-closed connections that stay are a leak without growth, and whose is told',
+  async (t) => {
+    const cart = client('cart');
+    cart.set(activeIn('CLOSE_WAIT'), 30);
+    cart.set(HALF_CLOSED[1]!, 30);
+    const minutes = new Minutes([cart]);
+    let closed = 0;
+    const [event] = eventsOf(minutes.pass(20, () => cart.set(CLOSED, (closed += 30))));
+    t.match(event?.verdict, {
+      reason: 'half_closed',
+      open: 50,
+      halfClosedShare: 0.6,
+      closedBy: 'server',
+    });
 
-  const quick = client('quick');
-  quick.set(activeIn('CLOSE_WAIT'), 30);
-  quick.set(HALF_CLOSED[0]!, 30);
-  const busy = new Minutes([quick]);
-  t.strictSame(eventsOf(busy.pass(20, () => quick.set(CLOSED, (closed += 1800)))), []);
-});
+    const quick = client('quick');
+    quick.set(activeIn('CLOSE_WAIT'), 30);
+    quick.set(HALF_CLOSED[0]!, 30);
+    const busy = new Minutes([quick]);
+    t.strictSame(eventsOf(busy.pass(20, () => quick.set(CLOSED, (closed += 1800)))), []);
+  },
+);
 
 t.test('a leak whose account ends or becomes small is over', async (t) => {
   for (const end of ['ended', 'small']) {
@@ -130,14 +151,21 @@ t.test('a leak whose account ends or becomes small is over', async (t) => {
     t.equal(eventsOf(minutes.pass(30, () => grow(cart, 3))).length, 1);
     minutes.series.length = 0;
     if (end === 'small') cart.set(activeIn('ESTABLISHED'), 4);
-    t.match(minutes.look(end === 'ended' ? [cart] : []), { gauges: [], events: [{ kind: 'ended' }] });
+    t.match(minutes.look(end === 'ended' ? [cart] : []), {
+      gauges: [],
+      events: [{ kind: 'ended' }],
+    });
   }
 });
 
 t.test('above the limit of histories the largest accounts have them', async (t) => {
   const [small, large, medium] = [client('s', 10), client('l', 30), client('m', 20)];
   const minutes = new Minutes([small, large, medium], { historiesMax: 2 });
-  const told = () => minutes.pass(15).at(-1)?.gauges.map(({ series }) => series);
+  const told = () =>
+    minutes
+      .pass(15)
+      .at(-1)
+      ?.gauges.map(({ series }) => series);
   t.strictSame(told(), [large, medium]);
   large.set(activeIn('ESTABLISHED'), 4);
   t.strictSame(told(), [medium, small], 'a place that is free is taken');
