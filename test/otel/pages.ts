@@ -32,18 +32,27 @@ export async function urlsOf(t: Test): Promise<readonly string[]> {
   const { url: controllerUrl, metricsUrl } = await controller.logged('Controller started');
   const { url } = await startAgent(
     t,
-    ['--netns', namespace.path, '--controller-url', String(controllerUrl), '--series-max', '1'],
+    [
+      '--netns',
+      namespace.path,
+      '--controller-url',
+      String(controllerUrl),
+      '--series-max',
+      '1',
+      '--leak-window',
+      '1s',
+    ],
     { env },
   );
-  await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });
+  await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 10 });
   const urls = [url, String(metricsUrl)];
-  const shows = async (isThat: (sample: Sample) => boolean) =>
-    (await samplesOf(urls)).some(
-      (sample) => sample.name === 'khan_connection_active' && isThat(sample),
-    );
-  t.ok(await until(async () => shows(({ value }) => value === 2)), 'the pages are there');
+  const shows = async (isThat: (sample: Sample) => boolean, metric = 'khan_connection_active') =>
+    (await samplesOf(urls)).some((sample) => sample.name === metric && isThat(sample));
+  t.ok(await until(async () => shows(({ value }) => value === 10)), 'the pages are there');
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8081, count: 1 });
   t.ok(await until(async () => shows(isOverflow)), 'and what is above the limit');
+  const score = 'khan_connection_leak_score';
+  t.ok(await until(async () => shows(({ value }) => value === 0, score)), 'and a leak score');
   return urls;
 }
 

@@ -5,7 +5,14 @@ import type { Interruption } from '../../src/cluster/interruption.ts';
 import { ENDPOINT_SLICES, NODES, PODS, SERVICES } from '../../src/cluster/resources.ts';
 import type { WatchEvent } from '../../src/cluster/watch-events.ts';
 import type { Edge } from '../../src/connections/edge.ts';
-import { HALF_CLOSED, IDLE, OLDEST, TRAFFIC, UNANSWERED } from '../../src/connections/measure.ts';
+import {
+  HALF_CLOSED,
+  IDLE,
+  LEAK_SCORE,
+  OLDEST,
+  TRAFFIC,
+  UNANSWERED,
+} from '../../src/connections/measure.ts';
 import { TRANSPORTS } from '../../src/connections/transport.ts';
 import { stateName } from '../../src/conntrack/state.ts';
 import { StatisticsSum } from '../../src/conntrack/statistics.ts';
@@ -62,7 +69,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
   });
   const publication = publicationOf(1_030_000, ...connections());
   const gauges = [...publication.series].flatMap((series) =>
-    Object.values(OLDEST).map((measure) => ({ series, measure, value: 1.5 })),
+    [...Object.values(OLDEST), LEAK_SCORE].map((measure) => ({ series, measure, value: 1.5 })),
   );
   producer.publish({ ...publication, gauges }, { entries: 1, limit: 2 });
   const own = await page.reader.collect();
