@@ -3,6 +3,7 @@ import { choice, flag, integer, readSettings, settingsHelp } from '../../src/run
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
 import { benchFootprint } from './footprint.ts';
+import { benchLeaks } from './leaks.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
 
@@ -12,20 +13,22 @@ const SCENARIOS = {
   controller: benchController,
   cycle: benchCycle,
   footprint: benchFootprint,
+  leaks: benchLeaks,
   otlp: benchOtlp,
   page: benchPage,
 };
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'footprint', 'otlp', 'page'],
+    choices: ['controller', 'cycle', 'footprint', 'leaks', 'otlp', 'page'],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
       'stock exporter and prom-client; footprint: memory and start-up time of both programs, as ' +
-      'shipped and from source',
+      'shipped and from source; leaks: simulated clients that leak or only look like it, each so often ' +
+      'as there are rounds',
   }),
   entries: integer({
     default: 262_144,
