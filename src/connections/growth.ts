@@ -80,7 +80,7 @@ function unexplainedOf(points: readonly LeakSample[], counts: readonly number[])
 /** One more than there were: a few that are opened more tell nothing where there was none. */
 function openedRate(points: readonly LeakSample[]): number {
   const [first, last] = [points[0]!, points.at(-1)!];
-  return (last.opened - first.opened + 1) / (last.takenAtMs - first.takenAtMs);
+  return (Math.max(0, last.opened - first.opened) + 1) / (last.takenAtMs - first.takenAtMs);
 }
 
 function mean(numbers: readonly number[]): number {
@@ -88,7 +88,8 @@ function mean(numbers: readonly number[]): number {
 }
 
 export function median(numbers: readonly number[]): number {
-  const sorted = Float64Array.from(numbers).toSorted();
+  // No typed array: it has memory of its own outside of the heap, and here are thousands of medians.
+  const sorted = numbers.toSorted((one, other) => one - other);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

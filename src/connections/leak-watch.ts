@@ -6,7 +6,7 @@ import type { Gauge, Publication, Series } from './series.ts';
 
 /** With fewer open connections nobody is harmed, and one more or less is a tenth. */
 const OPEN_MIN = 10;
-const HISTORIES_MAX = 2000;
+const HISTORIES_MAX = 1000;
 /** Histories looked at between two pauses of {@link LeakWatch.look}. */
 const SLICE_HISTORIES = 50;
 /** Of one snapshot; the others are told with the next. */
@@ -51,7 +51,7 @@ interface LeakWatchOptions<Labels> {
 
 /**
  * Looks at the series of each publication for leaks. A series has a history from ten open connections on,
- * until it has less than half as many; when 2,000 have one, of the others those with the most connections
+ * until it has less than half as many; when 1,000 have one, of the others those with the most connections
  * take the places that become free.
  */
 export class LeakWatch<Labels extends object> {

@@ -182,3 +182,11 @@ t.test('what one snapshot does not tell of many leaks the next ones do', async (
     .filter((count) => count > 0);
   t.strictSame(counts, [20, 20, 10]);
 });
+
+t.test('a clock that is set back begins the history anew', async (t) => {
+  const minutes = new Minutes([client('cart')]);
+  minutes.pass(30);
+  minutes.now -= 10 * MINUTE_MS;
+  const counts = minutes.pass(13).map(({ gauges }) => gauges.length);
+  t.strictSame(counts, [1, ...Array.from({ length: 10 }, () => 0), 1, 1]);
+});
