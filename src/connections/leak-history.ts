@@ -1,9 +1,9 @@
 import type { LeakSample } from './leak-sample.ts';
 
 /** Points of a window: enough to tell a slope from a step. */
-export const WINDOW_POINTS = 12;
+const WINDOW_POINTS = 12;
 /** The long window in windows: a point of it is the least of so many points. */
-export const LONG_WINDOWS = 8;
+const LONG_WINDOWS = 8;
 const POINTS_MAX = WINDOW_POINTS * LONG_WINDOWS;
 /** One more for the point that is not complete. 5 KB a history. */
 const ROWS = POINTS_MAX + 1;

@@ -7,7 +7,7 @@ import { CLOSED_BY } from './signals.ts';
  * Why connections are said to leak: those that pile up are idle; there are more and more, busy or not;
  * or one end closes and the other does not.
  */
-export type LeakReason = 'idle' | 'growth' | 'half_closed';
+type LeakReason = 'idle' | 'growth' | 'half_closed';
 
 export interface LeakVerdict {
   /** From 0, no sign of a leak, to 1, all of one. */

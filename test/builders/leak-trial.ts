@@ -11,13 +11,13 @@ const MISSING = 0.03;
 /** Before the first look, so that there are connections as in the middle of a day. */
 const BEFORE_MS = 3 * HOUR_MS;
 
-export interface Trial {
+interface Trial {
   readonly events: readonly LeakEvent<object>[];
   readonly leaksFromMs: number | undefined;
 }
 
 /** Hours of one workload in the eyes of a watch; polls are a little late, and some are missing. */
-export function playWorkload(workload: Workload, seed: number): Trial {
+function playWorkload(workload: Workload, seed: number): Trial {
   const random = new Random(seed);
   const connections = new SimulatedConnections();
   const { leaksFromMs, step } = workload.begin(connections, random);

@@ -7,7 +7,7 @@ import {
 } from './simulated-connections.ts';
 
 /** What a client does with its connections, every half minute of simulated time. */
-export interface Life {
+interface Life {
   /** Undefined: it never leaks. */
   readonly leaksFromMs?: number;
   readonly step: (stepMs: number) => void;
