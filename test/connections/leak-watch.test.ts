@@ -95,6 +95,15 @@ t.test('a score between the thresholds changes nothing', async (t) => {
   t.strictSame(eventsOf(looks), []);
 });
 
+t.test('a leak that slows down is not over', async (t) => {
+  const cart = client('cart');
+  const minutes = new Minutes([cart]);
+  t.equal(eventsOf(minutes.pass(30, () => grow(cart, 3))).length, 1);
+  const looks = minutes.pass(45, () => grow(cart, 1.6));
+  t.ok(looks.at(-1)?.gauges.every(({ value }) => value > 0.3 && value < 0.7));
+  t.strictSame(eventsOf(looks), []);
+});
+
 t.test(
   'the score is told from the first window on, of accounts with ten connections',
   async (t) => {
@@ -141,9 +150,22 @@ t.test(
     quick.set(HALF_CLOSED[0]!, 30);
     const busy = new Minutes([quick]);
     const looks = busy.pass(20, () => quick.set(CLOSED, (closed += 1800)));
-  const scores = looks.flatMap(({ gauges }) => gauges.map(({ value }) => value));
-  t.strictSame(new Set(scores), new Set([0]), 'where they are closed in a second');
-});
+    const scores = looks.flatMap(({ gauges }) => gauges.map(({ value }) => value));
+    t.strictSame(new Set(scores), new Set([0]), 'where they are closed in a second');
+  },
+);
+
+t.test('a leak whose account ends or becomes small is over', async (t) => {
+  for (const end of ['ended', 'small']) {
+    const cart = client('cart');
+    const minutes = new Minutes([cart]);
+    t.equal(eventsOf(minutes.pass(30, () => grow(cart, 3))).length, 1);
+    minutes.series.length = 0;
+    if (end === 'small') cart.set(activeIn('ESTABLISHED'), 4);
+    t.match(minutes.look(end === 'ended' ? [cart] : []), {
+      gauges: [],
+      events: [{ kind: 'ended' }],
+    });
   }
 });
 
