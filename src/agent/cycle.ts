@@ -2,7 +2,7 @@ import { setImmediate as pause } from 'node:timers/promises';
 import type { Attributes } from '@opentelemetry/api';
 import type { LeakEvent, LeakFindings } from '../connections/leak-watch.ts';
 import type { Ledger } from '../connections/ledger.ts';
-import type { Publication } from '../connections/series.ts';
+import type { Gauge, Publication } from '../connections/series.ts';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
@@ -71,7 +71,7 @@ export class Cycle {
   }
 
   async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { ledger, names, producer, snapshots, leaks, log } = this.#parts;
+    const { ledger, names, producer, snapshots, log } = this.#parts;
     try {
       for (const _ of ledger.begin(snapshot)) await pause();
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
@@ -83,12 +83,11 @@ export class Cycle {
       for (const _ of ledger.rename((address) => names.identityOf(address))) await pause();
       const committed = ledger.commit();
       await pause();
-      const { gauges, events } = await this.#lookForLeaks(committed);
-      const publication = { ...committed, gauges: [...committed.gauges, ...gauges] };
+      const scores = await this.#lookForLeaks(committed);
+      const publication = { ...committed, gauges: [...committed.gauges, ...scores] };
       for (const _ of producer.prepare(publication)) await pause();
       const { tableEntries: entries, tableLimit: limit } = snapshot;
       producer.publish(publication, { entries, limit });
-      leaks?.report.tell(events);
     } catch (error) {
       // A snapshot that is not committed takes its counts with it; only a baseline can follow.
       await snapshots.reset();
@@ -100,12 +99,17 @@ export class Cycle {
     );
   }
 
-  async #lookForLeaks(publication: Publication<Attributes>): Promise<LeakFindings<Attributes>> {
-    const looking = this.#parts.leaks?.watch.look(publication);
-    if (looking === undefined) return { gauges: [], events: [] };
+  /** Tells of leaks that begin or end; resolves to the scores. */
+  async #lookForLeaks(publication: Publication<Attributes>): Promise<readonly Gauge<Attributes>[]> {
+    const { leaks } = this.#parts;
+    if (leaks === undefined) return [];
+    const looking = leaks.watch.look(publication);
     for (;;) {
       const { done, value } = looking.next();
-      if (done === true) return value;
+      if (done === true) {
+        leaks.report.tell(value.events);
+        return value.gauges;
+      }
       await pause();
     }
   }
