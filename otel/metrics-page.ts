@@ -1,4 +1,4 @@
-import type { Metric, MetricAttribute, Registry } from './read-registry.ts';
+import type { Metric, MetricAttribute, Registry, RegistryEvent } from './read-registry.ts';
 import type { AttributeDefinition, RequirementLevel } from './registry-schema.ts';
 
 /** A part of the page; a metric is in the first that takes it. */
@@ -90,6 +90,12 @@ series, drop what tells them apart (\`--drop-attributes\`); sums stay exact in a
 
 \`--series-max\` bounds them in any case.
 
+## Log events
+
+Log records over OTLP, with a name; they also have the [attributes of connections](#attributes-of-connections).
+
+${[...registry.events.values()].map(eventText).join('\n\n')}
+
 ## Standard names
 
 With \`--otlp-names standard\` an agent pushes these names in the place of its own; see
@@ -128,14 +134,23 @@ function metricText(metric: Metric): string {
     [[prometheus, INSTRUMENTS[instrument], unit === '' ? '–' : code(unit), stability]],
   );
   const own = attributes.filter(({ definition }) => !isOfConnections(definition, metric));
-  const list = own.map(({ definition, reference }) => {
+  return [`### ${name}`, `${brief}.`, facts, note?.trim(), attributeList(own)]
+    .filter((part) => part !== undefined && part !== '')
+    .join('\n\n');
+}
+
+function eventText({ name, brief, note = '', attributes }: RegistryEvent): string {
+  const own = attributes.filter(({ definition: { key } }) => /^leak_|^closed_by$/.test(key));
+  return [`### ${name}`, `${brief}.`, note.trim(), attributeList(own)].join('\n\n');
+}
+
+function attributeList(attributes: readonly MetricAttribute[]): string {
+  const items = attributes.map(({ definition, reference }) => {
     const values = reference.annotations?.khan.values ?? valuesOf(definition);
     const said = values.length > 0 ? ` One of ${values.map(code).join(', ')}.` : '';
     return `- ${code(definition.key)}: ${definition.brief}${said}`;
   });
-  return [`### ${name}`, `${brief}.`, facts, note?.trim(), list.join('\n')]
-    .filter((part) => part !== undefined && part !== '')
-    .join('\n\n');
+  return items.join('\n');
 }
 
 /** Told once for all metrics that have the base attributes. */

@@ -9,12 +9,13 @@ import {
   type AttributeReference,
   type DefinitionFile,
   type EntityDefinition,
+  type EventDefinition,
   type GroupDefinition,
   type Manifest,
   type MetricDefinition,
 } from './registry-schema.ts';
 
-/** An attribute as one metric has it. */
+/** An attribute as one metric or event has it. */
 export interface MetricAttribute {
   readonly definition: AttributeDefinition;
   readonly reference: AttributeReference;
@@ -26,10 +27,15 @@ export interface Metric extends Omit<MetricDefinition, 'attributes'> {
   readonly attributes: readonly MetricAttribute[];
 }
 
+export interface RegistryEvent extends Omit<EventDefinition, 'attributes'> {
+  readonly attributes: readonly MetricAttribute[];
+}
+
 export interface Registry {
   readonly attributes: ReadonlyMap<string, AttributeDefinition>;
   readonly groups: ReadonlyMap<string, GroupDefinition>;
   readonly metrics: ReadonlyMap<string, Metric>;
+  readonly events: ReadonlyMap<string, RegistryEvent>;
   /** Their attributes are the standard's own, of the registry that the manifest depends on. */
   readonly entities: ReadonlyMap<string, EntityDefinition>;
 }
@@ -78,8 +84,12 @@ export function resolveRegistry(files: readonly DefinitionFile[]): Registry {
     files.flatMap((file) => file.entities ?? []),
     ({ type }) => type,
   );
-  const definitions = byKey(
+  const metricsByName = byKey(
     files.flatMap((file) => file.metrics ?? []),
+    ({ name }) => name,
+  );
+  const eventsByName = byKey(
+    files.flatMap((file) => file.events ?? []),
     ({ name }) => name,
   );
   const used = new Set<string>();
@@ -94,20 +104,30 @@ export function resolveRegistry(files: readonly DefinitionFile[]): Registry {
     const chosen = group.visibility === 'public' ? group : undefined;
     return group.attributes.map((reference) => metricAttribute(reference, chosen));
   };
-  const metrics = new Map<string, Metric>();
-  for (const [name, definition] of definitions) {
-    for (const type of definition.entity_associations) {
+  const attributesOf = ({
+    entity_associations: types,
+    attributes: items = [],
+  }: Pick<MetricDefinition, 'entity_associations' | 'attributes'>): MetricAttribute[] => {
+    for (const type of types) {
       found(entities, type);
       used.add(type);
     }
-    const expanded = (definition.attributes ?? []).flatMap(expand);
+    const expanded = items.flatMap(expand);
     byKey(expanded, ({ reference }) => reference.ref);
-    metrics.set(name, { ...definition, attributes: expanded });
+    return expanded;
+  };
+  const metrics = new Map<string, Metric>();
+  for (const [name, definition] of metricsByName) {
+    metrics.set(name, { ...definition, attributes: attributesOf(definition) });
+  }
+  const events = new Map<string, RegistryEvent>();
+  for (const [name, definition] of eventsByName) {
+    events.set(name, { ...definition, attributes: attributesOf(definition) });
   }
   for (const name of [attributes, groups, entities].flatMap((map) => [...map.keys()])) {
-    if (!used.has(name)) throw new Error(`Cannot use ${name}: no metric refers to it`);
+    if (!used.has(name)) throw new Error(`Cannot use ${name}: nothing refers to it`);
   }
-  return { attributes, groups, metrics, entities };
+  return { attributes, groups, metrics, events, entities };
 }
 
 function byKey<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, T> {

@@ -20,7 +20,7 @@ interface Member {
 
 export interface AttributeDefinition extends Described {
   readonly key: string;
-  readonly type: 'string' | 'int' | 'boolean' | { readonly members: readonly Member[] };
+  readonly type: 'string' | 'int' | 'double' | 'boolean' | { readonly members: readonly Member[] };
   readonly examples?: readonly (string | number)[];
   /** `standard`: its name over OTLP with standard names; null where `resource` has it in its place. */
   readonly annotations?: {
@@ -61,6 +61,13 @@ export interface MetricDefinition extends Described {
   };
 }
 
+/** A log record with a name and attributes of its own. */
+export interface EventDefinition extends Described {
+  readonly name: string;
+  readonly entity_associations: readonly string[];
+  readonly attributes: readonly AttributeOrGroup[];
+}
+
 export interface EntityDefinition extends Described {
   readonly type: string;
   readonly identity: readonly AttributeReference[];
@@ -72,6 +79,7 @@ export interface DefinitionFile {
   readonly attributes?: readonly AttributeDefinition[];
   readonly attribute_groups?: readonly GroupDefinition[];
   readonly metrics?: readonly MetricDefinition[];
+  readonly events?: readonly EventDefinition[];
   readonly entities?: readonly EntityDefinition[];
 }
 
@@ -111,9 +119,11 @@ const member = record(
 const attribute = record(
   {
     key: text,
-    type: { anyOf: [oneOf('string', 'int', 'boolean'), record({ members: list(member) })] },
+    type: {
+      anyOf: [oneOf('string', 'int', 'double', 'boolean'), record({ members: list(member) })],
+    },
     ...described,
-    examples: list({ type: ['string', 'integer'] }),
+    examples: list({ type: ['string', 'number'] }),
     annotations: annotations(
       { standard: { type: ['string', 'null'] }, resource: text },
       { optional: ['resource'] },
@@ -145,14 +155,20 @@ const group = {
   ],
 };
 
+const associations = {
+  entity_associations: list(text),
+  attributes: list({ anyOf: [reference, record({ ref_group: text })] }),
+};
+
+const event = record({ name: text, ...described, ...associations }, { optional: ['note'] });
+
 const metric = record(
   {
     name: text,
     instrument: oneOf('counter', 'updowncounter', 'gauge', 'histogram'),
     unit: { type: 'string' },
     ...described,
-    entity_associations: list(text),
-    attributes: list({ anyOf: [reference, record({ ref_group: text })] }),
+    ...associations,
     annotations: annotations(
       { standard: text, question: text },
       { optional: ['standard', 'question'] },
@@ -172,9 +188,10 @@ export const DEFINITION_SCHEMA = record(
     attributes: list(attribute),
     attribute_groups: list(group),
     metrics: list(metric),
+    events: list(event),
     entities: list(entity),
   },
-  { optional: ['attributes', 'attribute_groups', 'metrics', 'entities'] },
+  { optional: ['attributes', 'attribute_groups', 'metrics', 'events', 'entities'] },
 );
 
 export interface Manifest {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Meter } from '@opentelemetry/api';
+import type { Attributes, Meter } from '@opentelemetry/api';
+import { LeakWatch } from '../connections/leak-watch.ts';
 import { Ledger } from '../connections/ledger.ts';
 import { every, Pulse } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
@@ -11,11 +12,13 @@ import {
   overflowAttributes,
 } from '../telemetry/attributes.ts';
 import { ConnectionProducer } from '../telemetry/connection-producer.ts';
-import { startTelemetry } from '../telemetry/meter-provider.ts';
+import { LeakReport } from '../telemetry/leak-report.ts';
+import { startTelemetry, type Telemetry } from '../telemetry/meter-provider.ts';
 import { OriginalPage } from '../telemetry/original-page.ts';
 import { readOtelSettings, type OtelSettings } from '../telemetry/otel-settings.ts';
 import { PrometheusPage } from '../telemetry/prometheus-page.ts';
 import { EventMetrics } from '../telemetry/event-metrics.ts';
+import { ATTRIBUTE } from '../telemetry/names.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
 import { observeSnapshotTime, SelfMetrics } from '../telemetry/self-metrics.ts';
@@ -108,6 +111,7 @@ export async function createAgent(
     serviceVersion: version,
     producer,
     describeOverflow,
+    events: settings.signals.includes('leak_score'),
     page,
     instanceId: state?.instanceId,
     log,
@@ -133,6 +137,7 @@ export async function createAgent(
     snapshots,
     names,
     ledger,
+    leaks: leaksFrom(settings, telemetry, log),
     producer,
     metrics: new SelfMetrics(meter),
     kernel: new KernelMetrics(meter, { nodeName }),
@@ -153,6 +158,23 @@ function stateOf({
   const path = settings['state-dir'];
   if (path === undefined || settings.once) return undefined;
   return new AgentState({ path, version, terms: currentTerms(settings), log });
+}
+
+/** Overflow is of many strangers. */
+function hasOwner(labels: Attributes): boolean {
+  return !(ATTRIBUTE.overflow in labels);
+}
+
+function leaksFrom(
+  { signals, 'leak-window': windowMs, 'otlp-names': otlpNames }: AgentSettings,
+  { logger }: Telemetry,
+  log: Log,
+) {
+  if (!signals.includes('leak_score')) return undefined;
+  return {
+    watch: new LeakWatch<Attributes>({ windowMs, isJudged: hasOwner }),
+    report: new LeakReport({ logger, otlpNames, log }),
+  };
 }
 
 function namesFrom(

@@ -95,6 +95,13 @@ export const agentSettings = {
     default: OPTIONAL_SIGNALS.join(','),
     description: 'What is told of connections beside how many are opened, closed and there now',
   }),
+  'leak-window': duration({
+    default: '30m',
+    minMs: SECOND_MS,
+    maxMs: 24 * HOUR_MS,
+    description:
+      'Idle connections that pile up for so long are a leak, and busy ones for eight times as long',
+  }),
   'created-timestamps': flag({
     description:
       'Tell in OpenMetrics since when each connection counter has counted, in a line of its own each',

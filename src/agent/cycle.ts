@@ -1,7 +1,8 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { Attributes } from '@opentelemetry/api';
+import type { LeakEvent, LeakFindings } from '../connections/leak-watch.ts';
 import type { Ledger } from '../connections/ledger.ts';
-import type { Publication } from '../connections/series.ts';
+import type { Gauge, Publication } from '../connections/series.ts';
 import type {
   AddressTakeover,
   EdgeColumns,
@@ -28,6 +29,15 @@ export interface CycleParts {
   };
   readonly names: Names;
   readonly ledger: Ledger<Attributes>;
+  /** Unless nobody wants to know. */
+  readonly leaks?:
+    | {
+        readonly watch: {
+          look(publication: Publication<Attributes>): Generator<void, LeakFindings<Attributes>>;
+        };
+        readonly report: { tell(events: Iterable<LeakEvent<Attributes>>): void };
+      }
+    | undefined;
   readonly producer: ConnectionProducer;
   readonly metrics: SelfMetrics;
   readonly kernel: KernelMetrics;
@@ -89,8 +99,10 @@ export class Cycle {
       )) {
         await pause();
       }
-      const publication = ledger.commit();
+      const committed = ledger.commit();
       await pause();
+      const scores = await this.#lookForLeaks(committed);
+      const publication = { ...committed, gauges: [...committed.gauges, ...scores] };
       for (const _ of producer.prepare(publication)) await pause();
       await state?.save(publication);
       const { tableEntries: entries, tableLimit: limit } = snapshot;
@@ -122,6 +134,21 @@ export class Cycle {
       log.info('Events of the connection tracking table are followed again');
     }
     this.#isFollowing = report.isFollowing;
+  }
+
+  /** Tells of leaks that begin or end; resolves to the scores. */
+  async #lookForLeaks(publication: Publication<Attributes>): Promise<readonly Gauge<Attributes>[]> {
+    const { leaks } = this.#parts;
+    if (leaks === undefined) return [];
+    const looking = leaks.watch.look(publication);
+    for (;;) {
+      const { done, value } = looking.next();
+      if (done === true) {
+        leaks.report.tell(value.events);
+        return value.gauges;
+      }
+      await pause();
+    }
   }
 
   #warnOfEmptyTable({ available, entries }: Snapshot): void {

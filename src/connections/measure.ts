@@ -12,6 +12,7 @@ export const SIGNALS = [
   'unanswered',
   'orphaned',
   'oldest',
+  'leak_score',
 ] as const;
 
 export type Signal = (typeof SIGNALS)[number];
@@ -50,6 +51,8 @@ export const OLDEST = {
   exact: { signal: 'oldest', value: true, isMonotonic: false },
   atLeast: { signal: 'oldest', value: false, isMonotonic: false },
 } as const satisfies Record<string, Measure>;
+
+export const LEAK_SCORE: Measure = { signal: 'leak_score', value: undefined, isMonotonic: false };
 
 const ACTIVE = new Map<string, Measure>();
 

@@ -22,6 +22,7 @@ export const OPTIONAL_SIGNALS = [
   'unanswered',
   'orphaned',
   'oldest',
+  'leak_score',
   'traffic',
 ] as const;
 

@@ -25,6 +25,7 @@ const METRICS: Readonly<Record<Signal, ConnectionMetric>> = {
   unanswered: { metric: METRIC.connectionUnanswered, kind: 'updowncounter' },
   orphaned: { metric: METRIC.connectionOrphaned, kind: 'updowncounter' },
   oldest: { metric: METRIC.connectionOldest, kind: 'gauge' },
+  leak_score: { metric: METRIC.connectionLeakScore, kind: 'gauge' },
 };
 
 /** The signals by the names of their metrics. */

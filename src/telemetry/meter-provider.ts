@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { diag, DiagLogLevel, type Meter } from '@opentelemetry/api';
+import { createNoopLogger, diag, DiagLogLevel, type Logger, type Meter } from '@opentelemetry/api';
 import {
   defaultResource,
   detectResources,
@@ -19,6 +19,7 @@ import {
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from './connection-producer.ts';
 import { diagLogger } from './diag-log.ts';
+import type { LogPush } from './log-push.ts';
 import { ATTRIBUTE, SCOPE_NAME } from './names.ts';
 import type { OtelSettings } from './otel-settings.ts';
 import { createOtlpPush, type OtlpPush } from './otlp-reader.ts';
@@ -34,6 +35,8 @@ interface Options {
   readonly producer: ConnectionProducer;
   /** The attributes of the overflow series, as the ledger has them. */
   readonly describeOverflow: PushProducerOptions['describeOverflow'];
+  /** Whether there are log events to push, where `settings` ask for it. */
+  readonly events: boolean;
   /** The Prometheus page's reader is used where `settings` ask for it. */
   readonly page: { readonly reader: MetricReader };
   /** Of this agent over its restarts; another one each time where left out. */
@@ -46,6 +49,8 @@ export interface Telemetry {
   readonly meter: Meter;
   /** Undefined where nothing is pushed. */
   readonly push: Pick<OtlpPush, 'ended' | 'isDelta'> | undefined;
+  /** For log events; what it is told goes nowhere where none are pushed. */
+  readonly logger: Logger;
   /**
    * Pushes what there is for the last time and ends all readers. A collector that does not answer
    * within the timeout is logged; an SDK retry may then still hold the event loop open for seconds.
@@ -54,7 +59,7 @@ export interface Telemetry {
 }
 
 /**
- * One MeterProvider with the readers that the settings ask for. The OTLP exporter and the resource
+ * One MeterProvider with the readers that the settings ask for, and log events beside it. The OTLP exporters and the resource
  * detectors read their own OTEL_* variables, from process.env and nowhere else.
  */
 export async function startTelemetry(options: Options): Promise<Telemetry> {
@@ -68,22 +73,40 @@ export async function startTelemetry(options: Options): Promise<Telemetry> {
   if (settings.exporters.has('otlp')) push = await createOtlpPush(options);
   const readers: MetricReader[] = settings.exporters.has('prometheus') ? [page.reader] : [];
   if (push !== undefined) readers.push(push.reader);
-  const provider = new MeterProvider({ resource: describeResource(options), readers });
+  const resource = describeResource(options);
+  const logs = await logPush(options, resource);
+  const provider = new MeterProvider({ resource, readers });
   const meter = provider.getMeter(SCOPE_NAME, serviceVersion);
   push?.observe(meter);
   return {
     meter,
     push,
+    logger: logs?.logger ?? createNoopLogger(),
     async shutdown({ timeoutMs }) {
-      try {
-        await provider.shutdown({ timeoutMillis: timeoutMs });
-      } catch (error) {
-        log.warn({ err: error }, `Cannot push the last metrics within ${timeoutMs} ms`);
-      } finally {
-        diag.disable();
-      }
+      const tried = async (what: string, ended: Promise<void>) => {
+        try {
+          await ended;
+        } catch (error) {
+          log.warn({ err: error }, `Cannot push the last ${what} within ${timeoutMs} ms`);
+        }
+      };
+      await Promise.all([
+        tried('metrics', provider.shutdown({ timeoutMillis: timeoutMs })),
+        ...(logs === undefined ? [] : [tried('log events', logs.shutdown({ timeoutMs }))]),
+      ]);
+      diag.disable();
     },
   };
+}
+
+/** Loaded only when it is used: an import costs memory on every node. */
+async function logPush(
+  { settings: { logs }, events, serviceVersion }: Options,
+  resource: Resource,
+): Promise<LogPush | undefined> {
+  if (logs === undefined || !events) return undefined;
+  const { createLogPush } = await import('./log-push.ts');
+  return createLogPush({ settings: logs, resource, version: serviceVersion });
 }
 
 /** What the user says about the resource wins over what khan knows. */

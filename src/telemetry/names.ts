@@ -60,6 +60,11 @@ export const METRIC = {
     description:
       'How long connections lasted that have ended, from their first packet to their last',
   },
+  connectionLeakScore: {
+    name: 'khan_connection_leak_score',
+    unit: '1',
+    description: 'How much connections look as if they leak, from 0 to 1',
+  },
   connectionBytes: {
     name: 'khan_connection_bytes',
     unit: 'By',
@@ -255,6 +260,9 @@ export const METRIC = {
   },
 } as const satisfies Record<string, MetricName>;
 
+/** Name of the log event that tells of a leak, with standard names and without. */
+export const LEAK_EVENT = 'khan.connection.leak';
+
 export const ATTRIBUTE = {
   node: 'node',
   sourceType: 'src_type',
@@ -288,6 +296,16 @@ export const ATTRIBUTE = {
   /** Of khan_connection_oldest: the kernel told when it began; else it is at least so old. */
   exact: 'exact',
   direction: 'direction',
+  /** Of {@link LEAK_EVENT}. */
+  leakState: 'leak_state',
+  leakReason: 'leak_reason',
+  leakScore: 'leak_score',
+  /** Connections a minute. */
+  leakRate: 'leak_rate',
+  leakSince: 'leak_since',
+  leakOpen: 'leak_open',
+  leakIdleShare: 'leak_idle_share',
+  leakHalfClosedShare: 'leak_half_closed_share',
   /** Of khan_agent_cycles and khan_agent_push_requests: `success` or `failure`. */
   result: 'result',
   /** Of khan_mapping_failures. */

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics';
-import type { OtlpSettings } from './otel-settings.ts';
+import type { OtlpSettings } from './otlp-variables.ts';
 
 /**
  * The SDK's exporter for the protocol, loaded only when it is used: an import costs memory on every
@@ -17,10 +18,24 @@ export async function loadOtlpExporter({
     protocol === 'http/protobuf'
       ? await import('@opentelemetry/exporter-metrics-otlp-proto')
       : await import('@opentelemetry/exporter-metrics-otlp-http');
-  return new OTLPMetricExporter({
-    httpAgentOptions: (scheme) =>
-      scheme === 'https:' ? new CertificateAgent(certificates) : new HttpAgent({ keepAlive: true }),
-  });
+  return new OTLPMetricExporter({ httpAgentOptions: agentsWith(certificates) });
+}
+
+/** The same for log records. */
+export async function loadOtlpLogExporter({
+  protocol,
+  certificates,
+}: OtlpSettings): Promise<LogRecordExporter> {
+  const { OTLPLogExporter } =
+    protocol === 'http/protobuf'
+      ? await import('@opentelemetry/exporter-logs-otlp-proto')
+      : await import('@opentelemetry/exporter-logs-otlp-http');
+  return new OTLPLogExporter({ httpAgentOptions: agentsWith(certificates) });
+}
+
+function agentsWith(certificates: OtlpSettings['certificates']): (scheme: string) => HttpAgent {
+  return (scheme) =>
+    scheme === 'https:' ? new CertificateAgent(certificates) : new HttpAgent({ keepAlive: true });
 }
 
 /**

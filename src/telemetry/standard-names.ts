@@ -41,6 +41,7 @@ const ENDS: Readonly<Record<string, string>> = {
   src: 'source',
   dst: 'destination',
   backend: 'backend',
+  leak: 'leak',
 };
 
 /**
@@ -86,5 +87,5 @@ function dotted(name: string): string {
 /** src_type → khan.source.type; with a dot it is a standard's name already. */
 function attributeByRule(key: string): string {
   if (key.includes('.')) return key;
-  return `khan.${key.replace(/^(src|dst|backend)_/, (_, end: string) => `${ENDS[end]}.`)}`;
+  return `khan.${key.replace(/^(src|dst|backend|leak)_/, (_, end: string) => `${ENDS[end]}.`)}`;
 }

@@ -1,8 +1,9 @@
-import type { Attributes } from '@opentelemetry/api';
+import { createNoopLogger, type Attributes } from '@opentelemetry/api';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import t, { type Test } from 'tap';
 import { Cycle } from '../../src/agent/cycle.ts';
 import { NO_NAMES, type Names } from '../../src/agent/names.ts';
+import { LeakWatch } from '../../src/connections/leak-watch.ts';
 import { Ledger } from '../../src/connections/ledger.ts';
 import {
   FRESH,
@@ -15,6 +16,7 @@ import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { EventMetrics } from '../../src/telemetry/event-metrics.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
 import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
+import { LeakReport } from '../../src/telemetry/leak-report.ts';
 import { SelfMetrics } from '../../src/telemetry/self-metrics.ts';
 import { SimulatedTable, type Route } from '../builders/simulated-table.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
@@ -22,6 +24,9 @@ import { linesOf } from '../fakes/page-lines.ts';
 
 const webToApi: Route = { source: '10.1.0.1', destination: '10.2.0.1', port: 80 };
 const { signal } = new AbortController();
+
+/** Of twelve snapshots, one each second. */
+const LEAK_WINDOW_MS = 12_000;
 
 interface Outside {
   readonly take: () => Snapshot;
@@ -55,6 +60,10 @@ function createCycle({ take, divide = notAsked, names = NO_NAMES, save }: Outsid
       describe: (edge) => connectionAttributes(edge, nodeName),
       describeOverflow: (primary) => overflowAttributes(nodeName, primary),
     }),
+    leaks: {
+      watch: new LeakWatch({ windowMs: LEAK_WINDOW_MS, isJudged: () => true }),
+      report: new LeakReport({ logger: createNoopLogger(), otlpNames: 'khan', log }),
+    },
     producer,
     metrics: new SelfMetrics(provider.getMeter('khan')),
     kernel: new KernelMetrics(provider.getMeter('khan'), { nodeName }),
@@ -121,6 +130,27 @@ t.test('a snapshot that cannot be saved for good is not published', async (t) =>
   await t.rejects(cycle.tick(signal), /another agent/);
   t.equal(producer.takenAtMs, 1000);
   t.strictSame(resets, ['reset']);
+});
+
+t.test('a leak is told once, and has a score on the page', async (t) => {
+  const table = new SimulatedTable();
+  let takenAtMs = 0;
+  const take = () => table.snapshot((takenAtMs += 1000));
+  const { cycle, lines, values } = createCycle({ take });
+  table.open(webToApi, { count: 10 });
+  const scores: (readonly string[])[] = [];
+  // Nobody knows how idle they are: it takes eight windows.
+  for (let nth = 0; nth < 110; nth++) {
+    table.open(webToApi);
+    await cycle.tick(signal);
+    scores.push(await values('khan_connection_leak_score'));
+  }
+  t.strictSame(scores[10], [], 'none before the first window is over');
+  t.match(scores[12], [/src_ip="10\.1\.0\.1".* 0$/]);
+  t.match(scores.at(-1), [/src_ip="10\.1\.0\.1".* (?:1|0\.[789]\d*)$/]);
+  const leak = { event: 'khan.connection.leak', leak_state: 'began', leak_reason: 'growth' };
+  const told = lines.filter(({ level }) => level === 40);
+  t.match(told, [{ ...leak, msg: /^10\.1\.0\.1 leaks 60 connections a minute/ }]);
 });
 
 t.test('a failed take is thrown on and counted, and what was published stays', async (t) => {

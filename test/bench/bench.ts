@@ -5,6 +5,7 @@ import { benchCycle } from './cycle.ts';
 import { benchEvents } from './events.ts';
 import { benchFleet } from './fleet.ts';
 import { benchFootprint } from './footprint.ts';
+import { benchLeaks } from './leaks.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
 import { benchSignals } from './signals.ts';
@@ -17,6 +18,7 @@ const SCENARIOS = {
   events: benchEvents,
   fleet: benchFleet,
   footprint: benchFootprint,
+  leaks: benchLeaks,
   otlp: benchOtlp,
   page: benchPage,
   signals: benchSignals,
@@ -24,7 +26,17 @@ const SCENARIOS = {
 
 const settings = {
   scenario: choice({
-    choices: ['controller', 'cycle', 'events', 'fleet', 'footprint', 'otlp', 'page', 'signals'],
+    choices: [
+      'controller',
+      'cycle',
+      'events',
+      'fleet',
+      'footprint',
+      'leaks',
+      'otlp',
+      'page',
+      'signals',
+    ],
     default: 'cycle',
     description:
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
@@ -33,7 +45,8 @@ const settings = {
       'stock exporter and prom-client; events: an agent that follows events, against one that does ' +
       'not, with the same short connections; footprint: memory and start-up time of both programs, as ' +
       'shipped and from source; signals: the cycle with each of --signals, against none of them; ' +
-      'fleet: a cluster of agents and two controllers, one of which dies, against a bare server',
+      'fleet: a cluster of agents and two controllers, one of which dies, against a bare server; ' +
+      'leaks: simulated clients that leak or only look like it, each so often as there are rounds',
   }),
   entries: integer({
     default: 262_144,

@@ -28,6 +28,7 @@ export async function startedTelemetry(
     serviceVersion: '0.1.0',
     producer,
     describeOverflow: (primary) => overflowAttributes('node-a', primary),
+    events: true,
     page,
     log,
   });

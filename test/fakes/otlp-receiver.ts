@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import type { Test } from 'tap';
 import { listenOnLoopback } from './loopback.ts';
-import { requestOfProtobuf } from './otlp-protobuf.ts';
+import { logsOfProtobuf, requestOfProtobuf } from './otlp-protobuf.ts';
 
 /** OTLP/JSON: 64-bit integers are text, or numbers where they fit. */
 export interface KeyValue {
@@ -17,6 +17,7 @@ export interface KeyValue {
     readonly stringValue?: string;
     readonly intValue?: number;
     readonly boolValue?: boolean;
+    readonly doubleValue?: number;
   };
 }
 
@@ -45,6 +46,29 @@ export interface ExportRequest {
   }[];
 }
 
+export interface OtlpLogRecord {
+  readonly eventName: string;
+  readonly timeUnixNano: string;
+  readonly severityNumber: number;
+  readonly severityText: string;
+  readonly body: { readonly stringValue: string };
+  readonly attributes: readonly KeyValue[];
+}
+
+export interface LogsRequest {
+  readonly resourceLogs: readonly {
+    readonly resource: { readonly attributes: readonly KeyValue[] };
+    readonly scopeLogs: readonly { readonly logRecords: readonly OtlpLogRecord[] }[];
+  }[];
+}
+
+interface LogsPush {
+  readonly headers: IncomingMessage['headers'];
+  readonly contentType: string | undefined;
+  readonly resource: Readonly<Record<string, unknown>>;
+  readonly records: readonly OtlpLogRecord[];
+}
+
 interface Push {
   readonly path: string | undefined;
   readonly headers: IncomingMessage['headers'];
@@ -64,9 +88,12 @@ interface Options {
 /** A collector on loopback that keeps what it is sent. */
 export async function otlpReceiver(t: Test, { tls, answer = accept }: Options = {}) {
   const pushes: Push[] = [];
+  const logs: LogsPush[] = [];
   let connections = 0;
   const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    pushes.push(decode(request, await buffer(request)));
+    const body = await buffer(request);
+    if (request.url === '/v1/logs') logs.push(decodeLogs(request, body));
+    else pushes.push(decode(request, body));
     response.setHeader('content-type', request.headers['content-type'] ?? '');
     await answer(response);
   };
@@ -80,6 +107,8 @@ export async function otlpReceiver(t: Test, { tls, answer = accept }: Options = 
   return {
     endpoint: `${scheme}://127.0.0.1:${port}`,
     pushes,
+    /** Of /v1/logs; all other requests are pushes. */
+    logs,
     server,
     connections: () => connections,
     /** For connections that come. */
@@ -94,10 +123,32 @@ function accept(response: ServerResponse): void {
   response.end(response.getHeader('content-type') === 'application/json' ? '{}' : '');
 }
 
-function decode({ url, headers }: IncomingMessage, body: Buffer): Push {
+function unpack({ headers }: IncomingMessage, body: Buffer) {
   const contentEncoding = headers['content-encoding'];
   const contentType = headers['content-type'];
   const plainBody = contentEncoding === 'gzip' ? gunzipSync(body) : body;
+  return { contentEncoding, contentType, plainBody };
+}
+
+function decodeLogs(request: IncomingMessage, body: Buffer): LogsPush {
+  const { contentType, plainBody } = unpack(request, body);
+  const { resourceLogs }: LogsRequest =
+    contentType === 'application/json'
+      ? JSON.parse(plainBody.toString())
+      : logsOfProtobuf(plainBody);
+  return {
+    headers: request.headers,
+    contentType,
+    resource: plain(resourceLogs[0]?.resource.attributes ?? []),
+    records: resourceLogs.flatMap(({ scopeLogs }) =>
+      scopeLogs.flatMap(({ logRecords }) => logRecords),
+    ),
+  };
+}
+
+function decode(request: IncomingMessage, body: Buffer): Push {
+  const { url, headers } = request;
+  const { contentEncoding, contentType, plainBody } = unpack(request, body);
   const { resourceMetrics }: ExportRequest =
     contentType === 'application/json'
       ? JSON.parse(plainBody.toString())

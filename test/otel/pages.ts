@@ -39,19 +39,23 @@ export async function urlsOf(t: Test): Promise<readonly string[]> {
       String(controllerUrl),
       '--series-max',
       '1',
+      '--leak-window',
+      '1s',
     ].concat(['--events', 'destroy']),
     { env },
   );
-  await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 2 });
+  await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 10 });
   const urls = [url, String(metricsUrl)];
   const shows = async (isThat: (sample: Sample) => boolean, metric = 'khan_connection_active') =>
     (await samplesOf(urls)).some((sample) => sample.name === metric && isThat(sample));
-  t.ok(await until(async () => shows(({ value }) => value === 2)), 'the pages are there');
+  t.ok(await until(async () => shows(({ value }) => value === 10)), 'the pages are there');
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8081, count: 1 });
   t.ok(await until(async () => shows(isOverflow)), 'and what is above the limit');
   await namespace.halfClose(8081);
   const halfClosed = 'khan_connection_half_closed';
   t.ok(await until(async () => shows(isOverflow, halfClosed)), 'and what one end has closed');
+  const score = 'khan_connection_leak_score';
+  t.ok(await until(async () => shows(({ value }) => value === 0, score)), 'and a leak score');
   return urls;
 }
 

@@ -72,7 +72,7 @@ t.test('what is twice, missing or in vain is a fault', async (t) => {
     'Cannot find khan.top: no file defines it': [
       { ...FILE, metrics: [{ ...METRIC, entity_associations: ['khan.top'] }] },
     ],
-    'Cannot use g: no metric refers to it': [{ ...FILE, attribute_groups: [group] }],
+    'Cannot use g: nothing refers to it': [{ ...FILE, attribute_groups: [group] }],
     'Cannot find g: no file defines it': [
       { ...FILE, metrics: [{ ...METRIC, attributes: [{ ref_group: 'g' }] }] },
     ],

@@ -10,6 +10,7 @@ import type { Edge } from '../../src/connections/edge.ts';
 import {
   HALF_CLOSED,
   IDLE,
+  LEAK_SCORE,
   OLDEST,
   ORPHANED,
   TRAFFIC,
@@ -84,7 +85,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
   new StateMetrics(meter).record({ kind: 'saved', bytes: 1 });
   const publication = publicationOf(1_030_000, ...connections());
   const gauges = [...publication.series].flatMap((series) =>
-    Object.values(OLDEST).map((measure) => ({ series, measure, value: 1.5 })),
+    [...Object.values(OLDEST), LEAK_SCORE].map((measure) => ({ series, measure, value: 1.5 })),
   );
   producer.publish({ ...publication, gauges, durations: durations() }, { entries: 1, limit: 2 });
   const own = await page.reader.collect();

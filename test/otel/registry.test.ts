@@ -11,12 +11,14 @@ import {
   type MetricAttribute,
 } from '../../otel/read-registry.ts';
 import manifest from '../../package.json' with { type: 'json' };
-import { METRIC } from '../../src/telemetry/names.ts';
+import { leakAttributes } from '../../src/telemetry/leak-report.ts';
+import { LEAK_EVENT, METRIC } from '../../src/telemetry/names.ts';
 import {
   standardAttribute,
   standardMetric,
   standardState,
 } from '../../src/telemetry/standard-names.ts';
+import { leakEvent } from '../builders/leak-event.ts';
 import { instrumentOf, recordedByAgent, recordedByController, type Recorded } from './recorded.ts';
 
 const registry = readRegistry();
@@ -113,6 +115,32 @@ t.test('the names of the code are those of the registry', async (t) => {
       .map(({ name }) => name)
       .toSorted(),
   );
+});
+
+t.test('a log event has the attributes that the registry says', async (t) => {
+  t.strictSame([...registry.events.keys()], [LEAK_EVENT]);
+  const { attributes = [] } = registry.events.get(LEAK_EVENT) ?? {};
+  const definitions = new Map(attributes.map(({ definition }) => [definition.key, definition]));
+  const event = leakEvent({ verdict: { closedBy: 'client', halfClosedShare: 0.25 } });
+  const told = Object.entries(leakAttributes(event));
+  for (const [key, value] of told) {
+    const { type, annotations } = definitions.get(key) ?? {};
+    t.equal(standardAttribute(key) ?? null, annotations?.khan.standard, key);
+    if (typeof type === 'object') {
+      t.ok(
+        type.members.some((member) => member.value === value),
+        `${key}=${String(value)}`,
+      );
+    } else {
+      const isNumber = typeof value === 'number';
+      t.equal(isNumber ? (Number.isInteger(value) ? 'int' : 'double') : typeof value, type, key);
+    }
+  }
+  const keys = new Set(told.map(([key]) => key));
+  for (const { definition, reference } of attributes) {
+    const isOwn = definition.key.startsWith('leak_') || reference.ref === 'closed_by';
+    if (isOwn) t.ok(keys.has(definition.key), definition.key);
+  }
 });
 
 t.test('what the push translates to is what the registry says', async (t) => {

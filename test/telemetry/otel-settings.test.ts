@@ -157,3 +157,46 @@ t.test('OTEL_SDK_DISABLED turns everything off', async (t) => {
   t.strictSame([...settings.exporters], []);
   t.equal(readOtelSettings({ OTEL_SDK_DISABLED: 'false' }).isDisabled, false);
 });
+
+function logs(env: Environment) {
+  return readOtelSettings(env).logs;
+}
+
+t.test('log events are pushed as soon as there is somewhere to', async (t) => {
+  t.equal(logs({}), undefined);
+  t.match(logs({ OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT }), { protocol: 'http/json' });
+  const own = { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${ENDPOINT}/v1/logs` };
+  t.match(logs({ ...own, OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http/protobuf' }), {
+    protocol: 'http/protobuf',
+  });
+  t.strictSame(exporters(own), ['prometheus'], 'and metrics are not');
+  t.equal(logs({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${ENDPOINT}/v1/metrics` }), undefined);
+});
+
+t.test('OTEL_LOGS_EXPORTER is otlp or none', async (t) => {
+  t.match(logs({ OTEL_LOGS_EXPORTER: 'otlp' }), { protocol: 'http/json' });
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT };
+  t.equal(logs({ ...env, OTEL_LOGS_EXPORTER: 'none' }), undefined);
+  t.match(
+    fault({ ...env, OTEL_LOGS_EXPORTER: 'console' }),
+    'OTEL_LOGS_EXPORTER=console: not otlp or none',
+  );
+  t.equal(logs({ ...env, OTEL_SDK_DISABLED: 'true' }), undefined);
+});
+
+t.test(
+  'what is meant for log events is checked where they are pushed, and only there',
+  async (t) => {
+    const env = { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'collector:4317' };
+    t.match(
+      fault(env),
+      'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=collector:4317: not an http or https URL',
+    );
+    t.equal(fault({ ...env, OTEL_LOGS_EXPORTER: 'none' }), 'none');
+  },
+);
+
+t.test('what is wrong for metrics and log events is said once', async (t) => {
+  const message = fault({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317' });
+  t.equal(message.split('OTEL_EXPORTER_OTLP_ENDPOINT').length, 2);
+});

@@ -2544,6 +2544,22 @@ spec:
         for: 30m
         labels:
           severity: warning
+      - alert: KhanLeakFound
+        annotations:
+          description: 'Leak score {{ printf "%.1f" $value }}. How many a minute, since
+            when, idle or half-closed: the line khan.connection.leak in the log of the
+            agent on its node.'
+          runbook_url: docs/alerts.md#khanleakfound
+          summary: '{{ $labels.src_ns }}/{{ or $labels.src_name $labels.src_app $labels.src_ip
+            }} leaks connections to {{ $labels.dst_ns }}/{{ or $labels.dst_app $labels.dst_name
+            $labels.dst_ip }}:{{ $labels.dst_port }}'
+        expr: |
+          max by (src_ns, src_app, src_name, src_ip, dst_ns, dst_app, dst_name, dst_ip, dst_port) (
+            khan_connection_leak_score{primary="true"}
+          ) >= 0.7
+        for: 10m
+        labels:
+          severity: warning
       - alert: KhanUnknownClientSurge
         annotations:
           description: 'More than five times as many as an hour ago. Who they are: topk(10,
