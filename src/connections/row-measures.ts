@@ -10,6 +10,7 @@ import {
   ORPHANED,
   TRAFFIC,
   UNANSWERED,
+  type Measure,
 } from './measure.ts';
 import { orphanedIn } from './orphaned.ts';
 import { SIGNAL, SIGNAL_SLOTS } from './signals.ts';
@@ -61,7 +62,7 @@ export function addRow<Labels>(
 
 function addAll<Labels>(
   series: LiveSeries<Labels>,
-  measures: readonly (typeof UNANSWERED)[],
+  measures: readonly Measure[],
   counts: Uint32Array | Float64Array,
   start: number,
 ): void {

@@ -23,12 +23,9 @@ const CTA_PROTOINFO_STATE = 1;
 /** enum ctattr_protoinfo_tcp: struct nf_ct_tcp_flags, of which the first byte is the flags */
 const CTA_PROTOINFO_TCP_FLAGS_ORIGINAL = 4;
 const CTA_PROTOINFO_TCP_FLAGS_REPLY = 5;
-/** enum ctattr_counters */
-const CTA_COUNTERS_PACKETS = 1;
-const CTA_COUNTERS_BYTES = 2;
-/** enum ctattr_timestamp */
-const CTA_TIMESTAMP_START = 1;
-const CTA_TIMESTAMP_STOP = 2;
+/** CTA_COUNTERS_PACKETS and CTA_TIMESTAMP_START, CTA_COUNTERS_BYTES and CTA_TIMESTAMP_STOP */
+const FIRST_BE64 = 1;
+const SECOND_BE64 = 2;
 
 /** ENTRY.state and ENTRY.timeout of an entry for which the kernel gave none. */
 const NO_STATE = 0xff;
@@ -97,13 +94,13 @@ export function decodeEntry(
         if (!decodeProtocolInfo(words, at + 1, next, entry)) return false;
         break;
       case CTA_COUNTERS_ORIG:
-        if (!decodeCounters(words, at + 1, next, entry, ORIGINAL_COUNTERS)) return false;
+        if (!decodePair(words, at + 1, next, entry, ORIGINAL_COUNTERS)) return false;
         break;
       case CTA_COUNTERS_REPLY:
-        if (!decodeCounters(words, at + 1, next, entry, REPLY_COUNTERS)) return false;
+        if (!decodePair(words, at + 1, next, entry, REPLY_COUNTERS)) return false;
         break;
       case CTA_TIMESTAMP:
-        if (!decodeTimestamp(words, at + 1, next, entry)) return false;
+        if (!decodePair(words, at + 1, next, entry, TIMESTAMPS)) return false;
         break;
       default:
     }
@@ -160,40 +157,25 @@ function decodeTcpFlags(words: Uint32Array, start: number, end: number, entry: U
   }
 }
 
-const ORIGINAL_COUNTERS = { packets: ENTRY.packetsOriginal, bytes: ENTRY.bytesOriginal };
-const REPLY_COUNTERS = { packets: ENTRY.packetsReply, bytes: ENTRY.bytesReply };
+// Where the two be64 of a nest go: each of these nests has types 1 and 2.
+const ORIGINAL_COUNTERS = { first: ENTRY.packetsOriginal, second: ENTRY.bytesOriginal };
+const REPLY_COUNTERS = { first: ENTRY.packetsReply, second: ENTRY.bytesReply };
+const TIMESTAMPS = { first: ENTRY.start, second: ENTRY.stop };
 
-function decodeCounters(
+function decodePair(
   words: Uint32Array,
   start: number,
   end: number,
   entry: Uint32Array,
-  offsets: { readonly packets: number; readonly bytes: number },
+  offsets: { readonly first: number; readonly second: number },
 ): boolean {
   for (let at = start, next: number; at < end; at = next) {
     next = nlaEnd(words, at, end);
     if (next < 0) return false;
     if (nlaLength(words, at) < BE64) continue;
     const type = nlaType(words, at);
-    if (type === CTA_COUNTERS_PACKETS) copyBe64(words, at + 1, entry, offsets.packets);
-    else if (type === CTA_COUNTERS_BYTES) copyBe64(words, at + 1, entry, offsets.bytes);
-  }
-  return true;
-}
-
-function decodeTimestamp(
-  words: Uint32Array,
-  start: number,
-  end: number,
-  entry: Uint32Array,
-): boolean {
-  for (let at = start, next: number; at < end; at = next) {
-    next = nlaEnd(words, at, end);
-    if (next < 0) return false;
-    if (nlaLength(words, at) < BE64) continue;
-    const type = nlaType(words, at);
-    if (type === CTA_TIMESTAMP_START) copyBe64(words, at + 1, entry, ENTRY.start);
-    else if (type === CTA_TIMESTAMP_STOP) copyBe64(words, at + 1, entry, ENTRY.stop);
+    if (type === FIRST_BE64) copyBe64(words, at + 1, entry, offsets.first);
+    else if (type === SECOND_BE64) copyBe64(words, at + 1, entry, offsets.second);
   }
   return true;
 }
