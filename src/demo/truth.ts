@@ -3,7 +3,8 @@
  * under which labels, and who counts it for the cluster. Nothing here comes from khan's own code
  * that decides the same; only the names of its metric and attributes do.
  */
-import { ATTRIBUTE, METRIC, ORIGINAL } from '../telemetry/names.ts';
+import { METRIC } from '../telemetry/metric-names.ts';
+import { ATTRIBUTE, ORIGINAL } from '../telemetry/names.ts';
 import type { Sample } from '../telemetry/samples.ts';
 import { identities, nodeOf, place } from './topology.ts';
 import { type Truth, openNow } from './traffic.ts';

@@ -7,7 +7,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { SIGNALS, type Signal } from '../connections/measure.ts';
 import type { ConnectionPoint } from './connection-point.ts';
-import { METRIC, type MetricName } from './names.ts';
+import { METRIC, type MetricName } from './metric-names.ts';
 
 interface ConnectionMetric {
   readonly metric: MetricName;

@@ -14,7 +14,8 @@ import type { Publication, Series } from '../connections/series.ts';
 import { PointLists } from './connection-metrics.ts';
 import { pointOf, PointSeries, toHrTime, type ConnectionPoint } from './connection-point.ts';
 import { DurationPoints } from './duration-points.ts';
-import { ATTRIBUTE, METRIC, SCOPE_NAME, type MetricName } from './names.ts';
+import { METRIC, type MetricName } from './metric-names.ts';
+import { ATTRIBUTE, SCOPE_NAME } from './names.ts';
 
 /** Series between two pauses of {@link ConnectionProducer.prepare}. */
 const SLICE_SERIES = 500;

@@ -9,7 +9,7 @@ import {
 import type { DurationCounts, DurationSeries } from '../connections/series.ts';
 import { DURATION_LIMITS } from '../connections/durations.ts';
 import type { Delivered } from './delta.ts';
-import { METRIC } from './names.ts';
+import { METRIC } from './metric-names.ts';
 
 /** The live data point of one series of durations, the same object from publication to publication. */
 export class DurationPoint implements DataPoint<Histogram>, Delivered<Histogram> {

@@ -1,7 +1,7 @@
 import type { Meter } from '@opentelemetry/api';
 import type { EventReport } from '../connections/snapshot.ts';
 import { instrument } from './instrument.ts';
-import { METRIC } from './names.ts';
+import { METRIC } from './metric-names.ts';
 
 /** How following the kernel's events goes. */
 export class EventMetrics {

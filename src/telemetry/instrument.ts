@@ -1,5 +1,5 @@
 import { ValueType, type MetricOptions } from '@opentelemetry/api';
-import type { MetricName } from './names.ts';
+import type { MetricName } from './metric-names.ts';
 
 /** Seconds; from an empty table to the dump of a million entries with a slow controller. */
 const DURATION_BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -1,7 +1,8 @@
 import type { Meter } from '@opentelemetry/api';
 import type { Statistics } from '../conntrack/statistics.ts';
 import { instrument } from './instrument.ts';
-import { ATTRIBUTE, METRIC, type MetricName } from './names.ts';
+import { METRIC, type MetricName } from './metric-names.ts';
+import { ATTRIBUTE } from './names.ts';
 
 const METRICS: Readonly<Record<keyof Statistics, MetricName>> = {
   invalid: METRIC.conntrackInvalid,

@@ -1,7 +1,8 @@
 import { SeverityNumber, type Attributes, type Logger } from '@opentelemetry/api';
 import type { LeakEvent } from '../connections/leak-watch.ts';
 import type { Log } from '../runtime/log.ts';
-import { ATTRIBUTE, LEAK_EVENT } from './names.ts';
+import { LEAK_EVENT } from './metric-names.ts';
+import { ATTRIBUTE } from './names.ts';
 import { standardAttributes, type OtlpNames } from './standard-names.ts';
 
 /** The first of these that there is names an end. */

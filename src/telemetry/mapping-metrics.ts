@@ -1,6 +1,7 @@
 import type { Meter, Observable } from '@opentelemetry/api';
 import { durationInstrument, instrument } from './instrument.ts';
-import { ATTRIBUTE, METRIC } from './names.ts';
+import { METRIC } from './metric-names.ts';
+import { ATTRIBUTE } from './names.ts';
 
 /** How a source of identities does. */
 export interface Mapping {

@@ -1,6 +1,7 @@
 import type { Meter, Observable } from '@opentelemetry/api';
 import { instrument } from './instrument.ts';
-import { ATTRIBUTE, METRIC } from './names.ts';
+import { METRIC } from './metric-names.ts';
+import { ATTRIBUTE } from './names.ts';
 
 /** Who else can say how the push does. */
 interface Backlog {

@@ -1,6 +1,7 @@
 import type { Meter } from '@opentelemetry/api';
 import { durationInstrument, instrument } from './instrument.ts';
-import { ATTRIBUTE, METRIC, type MetricName } from './names.ts';
+import { METRIC, type MetricName } from './metric-names.ts';
+import { ATTRIBUTE } from './names.ts';
 
 /** What one cycle has to say about itself. */
 export type CycleReport =

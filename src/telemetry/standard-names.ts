@@ -1,5 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
-import { ATTRIBUTE, METRIC } from './names.ts';
+import { METRIC } from './metric-names.ts';
+import { ATTRIBUTE } from './names.ts';
 
 /** Whose names an OTLP push tells. */
 export const OTLP_NAMES = ['khan', 'standard'] as const;

@@ -1,6 +1,7 @@
 import type { Meter } from '@opentelemetry/api';
 import { instrument } from './instrument.ts';
-import { ATTRIBUTE, METRIC } from './names.ts';
+import { METRIC } from './metric-names.ts';
+import { ATTRIBUTE } from './names.ts';
 
 /** How the agent's state is kept; without `--state-dir` there is none of it. */
 export class StateMetrics {

@@ -1,4 +1,5 @@
-import { ATTRIBUTE, METRIC, type MetricName } from '../telemetry/names.ts';
+import { METRIC, type MetricName } from '../telemetry/metric-names.ts';
+import { ATTRIBUTE } from '../telemetry/names.ts';
 
 /** What is known of the connections between two ends. Each is also a key of `--json`. */
 const MEASURES = [

@@ -1,5 +1,6 @@
 import { setImmediate as pause } from 'node:timers/promises';
-import { ATTRIBUTE, METRIC } from '../telemetry/names.ts';
+import { METRIC } from '../telemetry/metric-names.ts';
+import { ATTRIBUTE } from '../telemetry/names.ts';
 import { samplesOf, type Sample } from '../telemetry/samples.ts';
 import { addTo, SOURCES_OF, type Values } from './measures.ts';
 

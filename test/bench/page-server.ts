@@ -10,7 +10,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { createLog } from '../../src/runtime/log.ts';
 import { choice, integer, readSettings } from '../../src/runtime/settings.ts';
 import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
-import { METRIC } from '../../src/telemetry/names.ts';
+import { METRIC } from '../../src/telemetry/metric-names.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
 import type { SeriesBuilder } from '../builders/series.ts';
 import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';

@@ -12,7 +12,7 @@ import {
 } from '../../otel/read-registry.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { leakAttributes } from '../../src/telemetry/leak-report.ts';
-import { LEAK_EVENT, METRIC } from '../../src/telemetry/names.ts';
+import { LEAK_EVENT, METRIC } from '../../src/telemetry/metric-names.ts';
 import {
   standardAttribute,
   standardMetric,

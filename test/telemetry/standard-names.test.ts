@@ -1,7 +1,8 @@
 import * as incubating from '@opentelemetry/semantic-conventions/incubating';
 import t from 'tap';
 import { stateName } from '../../src/conntrack/state.ts';
-import { ATTRIBUTE, METRIC } from '../../src/telemetry/names.ts';
+import { METRIC } from '../../src/telemetry/metric-names.ts';
+import { ATTRIBUTE } from '../../src/telemetry/names.ts';
 import {
   standardAttribute,
   standardAttributes,
