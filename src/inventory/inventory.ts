@@ -38,6 +38,8 @@ interface Candidate extends Claim {
   readonly uid: string;
   /** When its object was deleted: whole milliseconds since the epoch. */
   readonly endedAtMs?: number;
+  /** Of the objects that ended, which one it was: several do within a millisecond. */
+  readonly ending?: number;
 }
 
 /** What is known of an address that is claimed, or lost its last claim a short time ago. */
@@ -74,6 +76,7 @@ export class Inventory {
   #cidrs: readonly (readonly [Cidr, Identity])[] = [];
   #cidrTable = new CidrTable<Identity>([]);
   #cidrsRevision = 0;
+  #endings = 0;
   #revision = 0;
   #historyStart = 0;
 
@@ -161,10 +164,13 @@ export class Inventory {
   remove(uid: string): void {
     if (this.#deletedPods.has(uid)) return;
     const remains = new Map<string, Candidate>();
+    const end = {
+      rank: RANK.deletedPod,
+      endedAtMs: Math.trunc(this.#now()),
+      ending: ++this.#endings,
+    };
     for (const candidate of this.#candidatesOf.get(uid) ?? []) {
-      if (candidate.rank !== RANK.pod) continue;
-      const endedAtMs = Math.trunc(this.#now());
-      remains.set(candidate.address, { ...candidate, rank: RANK.deletedPod, endedAtMs });
+      if (candidate.rank === RANK.pod) remains.set(candidate.address, { ...candidate, ...end });
     }
     if (remains.size > 0) this.#deletedPods.set(uid, this.#now());
     this.#replace(uid, remains);
@@ -229,13 +235,16 @@ export class Inventory {
   }
 }
 
-/** The pod that was deleted last, of those that held the address before its owner. */
+/**
+ * The pod that was deleted last, of those that held the address before its owner: the one that is
+ * forgotten last, so that no other takes its place.
+ */
 function previousOf([winner, ...others]: readonly Candidate[]): Candidate | undefined {
   if (others.length === 0 || winner?.rank === RANK.deletedPod) return undefined;
   return others
     .filter(({ rank }) => rank === RANK.deletedPod)
     .reduce<Candidate | undefined>(
-      (last, other) => ((last?.endedAtMs ?? 0) > (other.endedAtMs ?? 0) ? last : other),
+      (last, other) => ((last?.ending ?? 0) > (other.ending ?? 0) ? last : other),
       undefined,
     );
 }

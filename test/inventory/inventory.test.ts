@@ -347,6 +347,20 @@ t.test('who took an address over, since when and from whom, is told', async (t) 
   t.equal(inventory.revisionOf(ADDRESS), revision, 'no news');
 });
 
+t.test('of two that ended at once the later is told, until it is forgotten', async (t) => {
+  const clock = { nowMs: 1000 };
+  const inventory = inventoryAt(clock);
+  for (const name of ['c', 'd', 'a']) inventory.put(name, held(name, 0));
+  inventory.remove('d');
+  inventory.remove('a');
+  t.match(inventory.ownershipOf(ADDRESS), { identity: { name: 'c' }, previous: { name: 'a' } });
+  const revision = inventory.revisionOf(ADDRESS);
+  clock.nowMs += 5 * 60_000;
+  inventory.expire();
+  t.equal(inventory.ownershipOf(ADDRESS)?.previous, undefined);
+  t.equal(inventory.revisionOf(ADDRESS), revision, 'no news');
+});
+
 t.test(
   'that a pod has ended is told, and is news, until somebody else has its address',
   async (t) => {
