@@ -10,6 +10,8 @@ import { NODES, inventoryFile } from './topology.ts';
 const CONTROLLER_PORT = 8080;
 const FIRST_AGENT_PORT = 9464;
 const CONTROLLER_PAGES_PORT = 9463;
+/** Short, so that what leaks is found while somebody looks on. */
+const LEAK_WINDOW = '1m';
 
 /** One controller that knows the lab's inventory, and an agent for each of its nodes. */
 export class KhanPrograms implements AsyncDisposable {
@@ -65,7 +67,10 @@ export class KhanPrograms implements AsyncDisposable {
       const node = ['--node-name', name, '--netns', lab.namespace(name).path];
       const agent = new KhanProcess({
         name: `the agent of ${name}`,
-        argv: ['agent', ...node, '--controller-url', `http://127.0.0.1:${port}`, ...common],
+        argv: ['agent', ...node, '--controller-url', `http://127.0.0.1:${port}`, ...common].concat([
+          '--leak-window',
+          LEAK_WINDOW,
+        ]),
         pages: { setting: 'listen', port: await freePort(FIRST_AGENT_PORT + index) },
       });
       agents.push(agent);

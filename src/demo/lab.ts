@@ -36,7 +36,7 @@ export class Lab implements AsyncDisposable {
       signal.throwIfAborted();
       const namespace = stack.use(await NetworkNamespace.create(name));
       await namespace.sysctl({
-        // No duplicate address detection: addresses are usable at once.
+        // No duplicate address detection, of link-local addresses either.
         'net/ipv6/conf/default/accept_dad': '0',
         'net/ipv6/conf/default/dad_transmits': '0',
       });
@@ -88,7 +88,7 @@ async function outsideUp(outside: NetworkNamespace): Promise<void> {
   await forward(outside);
   await outside.ip(
     [STRANGER, PARTNER].flatMap(({ addresses }) =>
-      FAMILIES.map((family) => `address add ${alone(addresses, family)} dev lo`),
+      FAMILIES.map((family) => addressAdd(addresses, family, 'lo')),
     ),
   );
 }
@@ -101,7 +101,7 @@ async function nodeUp(
   await forward(namespace);
   await namespace.ip([`link add eth0 type veth peer name ${node.name} netns ${outside.pid}`]);
   await outside.ip([
-    ...FAMILIES.map((family) => `address add ${alone(node.uplink, family)} dev ${node.name}`),
+    ...FAMILIES.map((family) => addressAdd(node.uplink, family, node.name)),
     `link set ${node.name} up`,
     // Not the router's own address but the stranger's stands on what is sent to a node.
     ...FAMILIES.map(
@@ -123,7 +123,7 @@ async function podUp(
 ): Promise<void> {
   await nodeNamespace.ip([
     `link add ${pod.name} type veth peer name eth0 netns ${namespace.pid}`,
-    ...FAMILIES.map((family) => `address add ${alone(node.gateway, family)} dev ${pod.name}`),
+    ...FAMILIES.map((family) => addressAdd(node.gateway, family, pod.name)),
     `link set ${pod.name} up`,
     ...FAMILIES.map((family) => `route add ${alone(pod.addresses, family)} dev ${pod.name}`),
   ]);
@@ -132,7 +132,7 @@ async function podUp(
 
 function uplink(own: Addresses, gateway: Addresses): string[] {
   return [
-    ...FAMILIES.map((family) => `address add ${alone(own, family)} dev eth0`),
+    ...FAMILIES.map((family) => addressAdd(own, family, 'eth0')),
     'link set eth0 up',
     ...FAMILIES.map((family) => `route add ${alone(gateway, family)} dev eth0`),
     ...FAMILIES.map((family) => `route add default via ${gateway[family]}`),
@@ -141,6 +141,12 @@ function uplink(own: Addresses, gateway: Addresses): string[] {
 
 async function forward(namespace: NetworkNamespace): Promise<void> {
   await namespace.sysctl({ 'net/ipv4/ip_forward': '1', 'net/ipv6/conf/all/forwarding': '1' });
+}
+
+/** Without nodad an IPv6 address is no source of a route before a kernel thread has looked at it. */
+function addressAdd(addresses: Addresses, family: Family, device: string): string {
+  const nodad = family === 'ipv6' ? ' nodad' : '';
+  return `address add ${alone(addresses, family)} dev ${device}${nodad}`;
 }
 
 function alone(addresses: Addresses, family: Family): string {

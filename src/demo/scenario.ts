@@ -5,7 +5,16 @@ import type { Addresses } from './topology.ts';
 import type { Connection, Traffic } from './traffic.ts';
 
 /** Closed in the same round, kept for ever, or without a connection to keep. */
-type Deed = 'orderly' | 'reset' | 'half' | 'leak' | 'reopen' | 'exchange' | 'attempt' | 'ping';
+type Deed =
+  | 'orderly'
+  | 'reset'
+  | 'half'
+  | 'half by server'
+  | 'leak'
+  | 'reopen'
+  | 'exchange'
+  | 'attempt'
+  | 'ping';
 
 interface Path {
   readonly client: string;
@@ -13,6 +22,8 @@ interface Path {
   readonly port: number;
   readonly deed: Deed;
   readonly perRound: number;
+  /** Of a leak: a packet comes at least as often. */
+  readonly keepAliveMs?: number;
   /** For what is never closed: no more after this many rounds. */
   readonly roundsMax?: number;
 }
@@ -20,6 +31,9 @@ interface Path {
 export const LEAK = { client: 'cart-0', server: 'db-0', port: 5432 } as const;
 
 const ATTEMPT_MS = 300;
+const KEEP_ALIVE_MS = 15_000;
+/** Half an hour of leaks, within the connections that a place may hold. */
+const LEAKING_ROUNDS_MAX = 600;
 /** Outside the ports that workloads take in turn. */
 const REOPENED_SOURCE_PORT = 19_001;
 
@@ -53,7 +67,6 @@ const PATHS: readonly Path[] = [
   { client: 'web-0', to: pod('api-1'), port: 8080, deed: 'reset', perRound: 1 },
   { client: 'worker-0', to: pod('db-0'), port: LEAK.port, deed: 'orderly', perRound: 2 },
   { client: 'api-0', to: pod('db-0'), port: LEAK.port, deed: 'reopen', perRound: 1 },
-  { client: 'api-1', to: pod('db-0'), port: LEAK.port, deed: 'half', perRound: 1, roundsMax: 20 },
   { client: 'cart-0', to: pod('db-0'), port: DROPPED_PORT, deed: 'attempt', perRound: 1 },
   // pod → service: backends on both nodes, and the pod itself (hairpin)
   { client: 'web-0', to: service('api'), port: 80, deed: 'orderly', perRound: 4 },
@@ -70,16 +83,26 @@ const PATHS: readonly Path[] = [
   { client: 'monitor-0', to: pod('api-0'), port: 8080, deed: 'orderly', perRound: 1 },
   { client: 'monitor-0', to: service('api'), port: 80, deed: 'orderly', perRound: 2 },
   { client: 'api-1', to: nodeAddresses('node-a'), port: 9100, deed: 'orderly', perRound: 1 },
-  // the pod that never closes
-  {
-    client: LEAK.client,
-    to: pod(LEAK.server),
-    port: LEAK.port,
-    deed: 'leak',
-    perRound: 3,
-    roundsMax: 200,
-  },
+  ...leaks([
+    // the pod that never closes, and one whose kernel keeps what it forgot alive
+    { client: LEAK.client, to: pod(LEAK.server), port: LEAK.port, deed: 'leak', perRound: 3 },
+    {
+      client: 'worker-0',
+      to: pod('api-0'),
+      port: 8080,
+      deed: 'leak',
+      perRound: 1,
+      keepAliveMs: KEEP_ALIVE_MS,
+    },
+    // closed by one end, while the other forgets to: by the client, and by the server
+    { client: 'api-1', to: pod('db-0'), port: LEAK.port, deed: 'half', perRound: 1 },
+    { client: 'web-0', to: PARTNER.addresses, port: 443, deed: 'half by server', perRound: 1 },
+  ]),
 ];
+
+function leaks(paths: readonly Path[]): readonly Path[] {
+  return paths.map((path) => ({ ...path, roundsMax: LEAKING_ROUNDS_MAX }));
+}
 
 const PINGS: readonly Path[] = [
   { client: 'web-0', to: pod('db-0'), port: 0, deed: 'ping', perRound: 1 },
@@ -122,7 +145,7 @@ export class Scenario {
     );
   }
 
-  async #walk({ client, port, deed }: Path, address: string): Promise<void> {
+  async #walk({ client, port, deed, keepAliveMs }: Path, address: string): Promise<void> {
     const peer = { address, port };
     switch (deed) {
       case 'exchange':
@@ -134,10 +157,11 @@ export class Scenario {
       case 'reopen':
         return this.#reopen(client, address, port);
       case 'leak':
-        await this.#traffic.open(client, peer);
+        await this.#traffic.open(client, { ...peer, ...(keepAliveMs && { keepAliveMs }) });
         return;
       case 'orderly':
       case 'half':
+      case 'half by server':
       case 'reset':
         return this.#traffic.close(await this.#traffic.open(client, peer), deed);
     }

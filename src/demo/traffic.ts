@@ -41,7 +41,11 @@ export class Traffic implements AsyncDisposable {
   constructor(lab: Lab) {
     const places = [...PODS, STRANGER, PARTNER];
     this.#workloads = new Map(
-      places.map((each) => [each.name, new WorkloadProcess(each.name, lab.namespaceOf(each))]),
+      places.map((each, index) => {
+        // Several go out from the address of one node: a port of theirs would be one tuple, behind it.
+        const portsBeginAt = index / places.length;
+        return [each.name, new WorkloadProcess(each.name, lab.namespaceOf(each), { portsBeginAt })];
+      }),
     );
   }
 

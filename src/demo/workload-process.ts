@@ -17,9 +17,10 @@ export class WorkloadProcess implements AsyncDisposable {
   readonly #waiting = new Map<number, Waiting>();
   #requests = 0;
 
-  constructor(name: string, namespace: NetworkNamespace) {
+  /** `portsBeginAt`: in the range of its source ports, from 0 to 1. */
+  constructor(name: string, namespace: NetworkNamespace, { portsBeginAt = 0 } = {}) {
     this.#name = name;
-    const argv = [process.execPath, siblingScript('workload'), name];
+    const argv = [process.execPath, siblingScript('workload'), name, String(portsBeginAt)];
     const [program = '', ...rest] = namespace.enter(argv);
     this.#child = spawn(program, rest, {
       detached: true,

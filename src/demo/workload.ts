@@ -75,12 +75,13 @@ const SOURCE_PORTS = { first: 20_000, last: 31_999 };
 const CLOSE = 'close';
 const HOLD = 'hold';
 
-const name = process.argv[2] ?? 'nobody';
+const [name = 'nobody', portsBeginAt = '0'] = process.argv.slice(2);
 const connections = new Map<number, Socket>();
 /** Those that keep their side open when the server has closed. */
 const kept = new WeakSet<Socket>();
 let connectionsMade = 0;
-let sourcePort = SOURCE_PORTS.first;
+let sourcePort =
+  SOURCE_PORTS.first + Math.trunc(Number(portsBeginAt) * (SOURCE_PORTS.last - SOURCE_PORTS.first));
 
 function nextSourcePort(): number {
   const port = sourcePort;

@@ -80,6 +80,10 @@ t.test('the lab', { skip }, async (t) => {
       2,
     );
     t.equal(
+      total(({ ended }) => ended['half by server']),
+      2,
+    );
+    t.equal(
       total(({ ended }) => ended.reset),
       4,
     );
@@ -87,10 +91,10 @@ t.test('the lab', { skip }, async (t) => {
       total(({ transport, opened }) => (transport === 'udp' ? opened : 0)),
       8,
     );
-    // What leaks, and the tuple that the next round closes.
+    // Those that leak, and the tuple that the next round closes.
     t.same(
       new Set(tcp.filter((each) => openNow(each) > 0).map(({ client }) => client)),
-      new Set(['cart-0', 'api-0']),
+      new Set(['cart-0', 'worker-0', 'api-0']),
     );
   });
 });

@@ -27,7 +27,9 @@ export async function pagesOf(t: Test): Promise<readonly Sample[]> {
 /** Of the programs behind {@link pagesOf}, which run until the test ends. */
 export async function urlsOf(t: Test): Promise<readonly string[]> {
   const namespace = await TrackedNamespace.create(t, [CLIENT, SERVER]);
-  const inventory = join(t.testdir({ 'inventory.yaml': INVENTORY }), 'inventory.yaml');
+  const folder = t.testdir({ 'inventory.yaml': INVENTORY, state: {} });
+  const inventory = join(folder, 'inventory.yaml');
+  await namespace.sysctl({ 'net/netfilter/nf_conntrack_timestamp': '1' });
   const controller = new KhanProcess(t, ['controller', ...controllerArgv(inventory)]);
   const { url: controllerUrl, metricsUrl } = await controller.logged('Controller started');
   const { url } = await startAgent(
@@ -41,7 +43,7 @@ export async function urlsOf(t: Test): Promise<readonly string[]> {
       '1',
       '--leak-window',
       '1s',
-    ].concat(['--events', 'destroy']),
+    ].concat(['--events', 'destroy', '--state-dir', join(folder, 'state')]),
     { env },
   );
   await namespace.open({ source: CLIENT, destination: SERVER, port: 8080, count: 10 });
@@ -56,6 +58,9 @@ export async function urlsOf(t: Test): Promise<readonly string[]> {
   t.ok(await until(async () => shows(isOverflow, halfClosed)), 'and what one end has closed');
   const score = 'khan_connection_leak_score';
   t.ok(await until(async () => shows(({ value }) => value === 0, score)), 'and a leak score');
+  await namespace.reset(8081);
+  const durations = 'khan_connection_duration_seconds_bucket';
+  t.ok(await until(async () => shows(({ value }) => value > 0, durations)), 'and how long it was');
   return urls;
 }
 

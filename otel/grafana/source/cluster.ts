@@ -31,6 +31,9 @@ const servers = `topk(10, ${sumBy(SERVER, workloads(opened(NAMED), 'dst'))} > 0)
 const clients = `topk(10, ${sumBy(CLIENT, workloads(opened(NAMED), 'src'))} > 0)`;
 const strangers = `topk(10, ${sumBy(['src_ip'], opened(NAMED, 'src_type=""'))} > 0)`;
 const silent = `topk(10, ${sumBy(UNTYPED, workloads(active(UNANSWERED, NAMED), 'src', 'dst'))} > 0)`;
+const ofEdges = (metric: string) => workloads(`${metric}{${ONCE}, ${NAMED}}`, 'src', 'dst');
+const found = `topk(10, max by (${UNTYPED.join(', ')}) (${ofEdges('khan_connection_leak_score')}) >= 0.3)`;
+const orphans = `topk(10, ${sumBy(UNTYPED, ofEdges('khan_connection_orphaned'))} > 0)`;
 const usage = 'max by (node) (khan_conntrack_entries / khan_conntrack_limit)';
 
 export const cluster = dashboard({
@@ -100,6 +103,29 @@ export const cluster = dashboard({
             { title: 'Growth in 1 h', expr: growing, decimals: 0 },
             openNow(openByEdge, growing),
           ],
+        }),
+        table({
+          title: 'Leaks by score, by client and server',
+          description:
+            'What the agents say: from 0.7 on they call it a leak, and the log event tells why. Of several pods the worst.',
+          width: 12,
+          columns: [...CLIENT_COLUMNS.slice(1), ...SERVER_COLUMNS.slice(1)],
+          measures: [
+            {
+              title: 'Score',
+              expr: found,
+              decimals: 2,
+              thresholds: { warning: 0.5, critical: 0.7 },
+            },
+          ],
+        }),
+        table({
+          title: 'Left behind by pods that are gone',
+          description:
+            'Entries whose pod was deleted or has ended. They go when their timeout is over, which for idle ones takes days.',
+          width: 12,
+          columns: [...CLIENT_COLUMNS.slice(1), ...SERVER_COLUMNS.slice(1)],
+          measures: [{ title: 'Connections', expr: orphans, decimals: 0 }],
         }),
         graph({
           title: 'Most open, by client and server',

@@ -11,6 +11,9 @@ const active = (...matchers: string[]) => `khan_connection_active{${matchers.joi
 const idle = (side: string) => `khan_connection_idle{${side}}`;
 const halfClosed = (...matchers: string[]) => `khan_connection_half_closed{${matchers.join(', ')}}`;
 const oldest = `topk(10, max by (dst_name, dst_port) (khan_connection_oldest_seconds{${AS_CLIENT}}))`;
+const score = `topk(10, max by (src_name) (khan_connection_leak_score{${AS_CLIENT}}))`;
+const lasted = (quantile: number) =>
+  `histogram_quantile(${quantile}, sum by (le) (rate(khan_connection_duration_seconds_bucket{${AS_CLIENT}}[$__rate_interval])))`;
 const opened = (side: string) => `rate(khan_connection_total{${side}}[$__rate_interval])`;
 const closed = (side: string) => `rate(khan_connection_closed_total{${side}}[$__rate_interval])`;
 
@@ -123,7 +126,7 @@ export const workload = dashboard({
         table({
           title: 'Fastest growing pods',
           description: 'All of them alike: the code leaks. One of them: that pod does.',
-          width: 8,
+          width: 6,
           columns: [{ label: 'src_name', title: 'Pod' }],
           measures: [
             { title: 'Growth in 1 h', expr: leaking, decimals: 0 },
@@ -133,14 +136,22 @@ export const workload = dashboard({
         graph({
           title: 'Open, by pod',
           description: 'What each of its pods holds to others.',
-          width: 8,
+          width: 6,
           queries: [{ expr: `topk(10, ${openOfPods})`, legend: '{{src_name}}' }],
+        }),
+        graph({
+          title: 'Leak score, by pod',
+          description:
+            'The worst of what each of its pods holds. From 0.7 on the agent calls it a leak.',
+          width: 6,
+          thresholds: { warning: 0.5, critical: 0.7 },
+          queries: [{ expr: score, legend: '{{src_name}}' }],
         }),
         graph({
           title: 'Opened and closed',
           description:
             'As a client. Closed is when a connection leaves the table, two minutes after its end. Where opened stays above closed, they pile up.',
-          width: 8,
+          width: 6,
           unit: 'cps',
           queries: [
             { expr: `sum(${opened(AS_CLIENT)})`, legend: 'opened' },
@@ -156,7 +167,7 @@ export const workload = dashboard({
           title: 'Idle, as client',
           description:
             'Open connections by the time since their last packet; keepalives are packets. Many that are idle for long: a pool that is too large, or a leak.',
-          width: 8,
+          width: 6,
           stacked: true,
           queries: [{ expr: `sum by (idle) (${idle(AS_CLIENT)})`, legend: '{{idle}}' }],
         }),
@@ -164,16 +175,27 @@ export const workload = dashboard({
           title: 'Half-closed',
           description:
             'Connections that the other end has closed, and it has not: what it forgets to close.',
-          width: 8,
+          width: 6,
           queries: [
             { expr: `sum(${halfClosed(AS_CLIENT, 'closed_by="server"')})`, legend: 'as client' },
             { expr: `sum(${halfClosed(AS_SERVER, 'closed_by="client"')})`, legend: 'as server' },
           ],
         }),
+        graph({
+          title: 'How long they lasted, as client',
+          description:
+            'Connections that have ended, from their first packet to their last. Only with --events destroy.',
+          width: 6,
+          unit: 's',
+          queries: [
+            { expr: lasted(0.5), legend: 'half of them up to' },
+            { expr: lasted(0.99), legend: '99 of 100 up to' },
+          ],
+        }),
         table({
           title: 'Oldest connections, as client',
           description: 'Of the hundred that live longest on each node.',
-          width: 8,
+          width: 6,
           columns: [{ label: 'dst_name', title: 'Server' }, PORT],
           measures: [{ title: 'Age', expr: oldest, unit: 's', decimals: 0 }],
         }),
