@@ -21,13 +21,18 @@ import { EventMetrics } from '../telemetry/event-metrics.ts';
 import { ATTRIBUTE } from '../telemetry/names.ts';
 import { observeMapping, QuestionMetrics } from '../telemetry/mapping-metrics.ts';
 import { KernelMetrics } from '../telemetry/kernel-metrics.ts';
-import { observeSnapshotTime, SelfMetrics } from '../telemetry/self-metrics.ts';
+import {
+  observePollInterval,
+  observeSnapshotTime,
+  SelfMetrics,
+} from '../telemetry/self-metrics.ts';
 import { AgentState } from './agent-state.ts';
 import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
 import { Cycle } from './cycle.ts';
 import { FileNames } from './file-names.ts';
 import { NO_NAMES, type Names } from './names.ts';
+import { PollInterval } from './poll-interval.ts';
 import { SnapshotSource } from './snapshot-source.ts';
 import { currentTerms } from './state-terms.ts';
 
@@ -72,6 +77,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
 interface Agent extends AsyncDisposable {
   readonly cycle: Cycle;
+  readonly interval: PollInterval;
   readonly producer: ConnectionProducer;
   readonly page: PrometheusPage;
 }
@@ -91,9 +97,14 @@ export async function createAgent(
     new SnapshotSource({ netns: settings.netns, followsEvents, state: state?.place }),
   );
   const producer = new ConnectionProducer({ nodeName, version });
+  const interval = new PollInterval({
+    setMs: settings['poll-interval'],
+    cpuShareMax: settings['cpu-share-max'] / 100,
+    log,
+  });
   const page = new PrometheusPage({
     producer,
-    pollIntervalMs: settings['poll-interval'],
+    pollIntervalMs: () => interval.inForceMs,
     createdTimestamps: settings['created-timestamps'],
     log,
   });
@@ -120,6 +131,7 @@ export async function createAgent(
   setup.defer(() => telemetry.shutdown({ timeoutMs: LAST_PUSH_TIMEOUT_MS }));
   const { meter, push } = telemetry;
   observeSnapshotTime(meter, () => producer.takenAtMs);
+  observePollInterval(meter, interval);
   const names = namesFrom(settings, { resources: setup, meter, log });
   const ledger = new Ledger({
     nodeName,
@@ -140,13 +152,14 @@ export async function createAgent(
     leaks: leaksFrom(settings, telemetry, log),
     producer,
     metrics: new SelfMetrics(meter),
+    interval,
     kernel: new KernelMetrics(meter, { nodeName }),
     events: followsEvents ? new EventMetrics(meter) : undefined,
     state,
     log,
   });
   const resources = setup.move();
-  return { cycle, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { cycle, interval, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 /** One look at the table needs none. */
@@ -211,21 +224,21 @@ async function serve(
   { settings, log, signal }: AgentOptions,
   otel: OtelSettings,
 ): Promise<void> {
-  const periodMs = settings['poll-interval'];
+  const { interval } = agent;
   const pulse = new Pulse();
   await using server = await startHttpServer({
     listen: settings.listen,
-    routes: routesOf(agent, { pulse, periodMs, otel, log }),
+    routes: routesOf(agent, { pulse, otel, log }),
     log,
   });
   log.info({ port: server.port, node: settings['node-name'] }, 'Agent listens');
   // At once, beside the cycle that may still run: both have to fit into the time for an orderly end.
   signal.addEventListener('abort', () => void server[Symbol.asyncDispose](), { once: true });
   await every({
-    periodMs,
+    periodMs: () => interval.inForceMs,
     // One rollout starts thousands of agents, each with a question at once, for a name that comes late
     // makes two series; from then on their polls, and so their questions, are spread over the period.
-    firstPeriodMs: periodMs * Math.random(),
+    firstPeriodMs: interval.setMs * Math.random(),
     signal,
     pulse,
     tick: (tickSignal) => agent.cycle.tick(tickSignal),
@@ -237,17 +250,16 @@ async function serve(
 }
 
 function routesOf(
-  { producer, page }: Agent,
+  { interval, producer, page }: Agent,
   options: {
     readonly pulse: Pulse;
-    readonly periodMs: number;
     readonly otel: OtelSettings;
     readonly log: Log;
   },
 ): Routes {
-  const { pulse, periodMs, otel, log } = options;
+  const { pulse, otel, log } = options;
   const original = new OriginalPage({ producer, log });
-  const isAlive = () => pulse.ageMs < Math.max(1.5 * periodMs, LIVENESS_MS_MIN);
+  const isAlive = () => pulse.ageMs < Math.max(1.5 * interval.inForceMs, LIVENESS_MS_MIN);
   const isReady = () => Number.isFinite(producer.takenAtMs);
   return {
     '/livez': probe(isAlive, 'No cycle began for too long'),

@@ -32,6 +32,14 @@ export const agentSettings = {
     maxMs: HOUR_MS,
     description: 'Time between two snapshots of the connection tracking table',
   }),
+  'cpu-share-max': integer({
+    default: 2,
+    min: 0,
+    max: 100,
+    unit: '% of a core',
+    description:
+      'Processor time for snapshots: those that cost more are taken less often, each 5m at least; 0: no limit',
+  }),
   listen: listenAddress({
     default: '0.0.0.0:9464',
     description: 'Where /metrics, /khan, /livez and /readyz are served',

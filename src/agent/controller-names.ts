@@ -1,3 +1,4 @@
+import { setTimeout as delayUntil } from 'node:timers/promises';
 import type { Identity, Takeover } from '../inventory/identity.ts';
 import { ADDRESSES_MAX } from '../inventory/wire.ts';
 import type { Log } from '../runtime/log.ts';
@@ -29,6 +30,8 @@ export interface ControllerNamesOptions {
   readonly now?: () => number;
   /** 0 to 1: spreads the agents of a cluster over time. */
   readonly random?: () => number;
+  /** Rejects when the signal aborts. */
+  readonly delay?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Names from a controller, by POST /v1/resolve. Throws a Failure when the URL is none. */
@@ -39,6 +42,7 @@ export class ControllerNames implements Names, AsyncDisposable {
   readonly #observer: QuestionObserver;
   readonly #now: () => number;
   readonly #random: () => number;
+  readonly #delay: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #client: ResolveClient;
   readonly #known: KnownAddresses;
   readonly #closing = new AbortController();
@@ -63,6 +67,7 @@ export class ControllerNames implements Names, AsyncDisposable {
     addressesMax = 131_072,
     now = () => performance.timeOrigin + performance.now(),
     random = Math.random,
+    delay = idleDelay,
   }: ControllerNamesOptions) {
     this.#url = url;
     this.#nodeName = nodeName;
@@ -70,6 +75,7 @@ export class ControllerNames implements Names, AsyncDisposable {
     this.#observer = observer;
     this.#now = now;
     this.#random = random;
+    this.#delay = delay;
     this.#client = new ResolveClient(url, { credentials });
     this.#known = new KnownAddresses({ addressesMax, random });
   }
@@ -112,20 +118,26 @@ export class ControllerNames implements Names, AsyncDisposable {
     // One at a time: the questions of the last resolve() may still be on their way.
     if (this.#running !== undefined) await settledOrAborted(this.#running, signal);
     if (this.#running !== undefined || signal.aborted) return;
-    const nowMs = this.#now();
-    if (nowMs < this.#backoffUntilMs) return;
-    const due = this.#addresses.filter((address) => this.#known.isDue(address, nowMs));
-    if (due.length === 0 && !this.#known.isPollDue(nowMs)) return;
-    this.#running = this.#ask(due).finally(() => {
-      this.#running = undefined;
-    });
-    await settledOrAborted(this.#running, signal);
+    const asking = this.#askForDue();
+    if (asking !== undefined) await settledOrAborted(asking, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#running;
     this.#client[Symbol.dispose]();
+  }
+
+  /** Undefined when there is nothing to ask, or not yet. */
+  #askForDue(): Promise<void> | undefined {
+    const nowMs = this.#now();
+    if (nowMs < this.#backoffUntilMs) return undefined;
+    const due = this.#addresses.filter((address) => this.#known.isDue(address, nowMs));
+    if (due.length === 0 && !this.#known.isPollDue(nowMs)) return undefined;
+    this.#running = this.#ask(due).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
   }
 
   /** In as many questions as it takes, one after the other; without addresses in one that asks nothing. */
@@ -175,7 +187,28 @@ export class ControllerNames implements Names, AsyncDisposable {
     // On top of what the controller asks for: those it refused together must not come back together.
     const waitMs = Math.min(error.retryAfterMs, BACKOFF_MS_MAX) + backoffMs * this.#random();
     this.#backoffUntilMs = this.#now() + waitMs;
+    if (error.retryAfterMs > 0) void this.#askAgain(waitMs);
   }
+
+  /** A controller that has said when it has time is there, and the next poll may be minutes away. */
+  async #askAgain(waitMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    try {
+      await this.#delay(waitMs, signal);
+      if (this.#running === undefined) await this.#askForDue();
+    } catch (err) {
+      if (signal.aborted) return;
+      this.#log.error(
+        { err, url: this.#url },
+        'Cannot ask the controller again before the next poll',
+      );
+    }
+  }
+}
+
+/** Keeps no process alive. */
+async function idleDelay(ms: number, signal: AbortSignal): Promise<void> {
+  await delayUntil(ms, undefined, { signal, ref: false });
 }
 
 async function settledOrAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@ import type {
   EventReport,
   Snapshot,
 } from '../connections/snapshot.ts';
+import { CpuTime } from '../runtime/cpu-time.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ConnectionProducer } from '../telemetry/connection-producer.ts';
 import type { EventMetrics } from '../telemetry/event-metrics.ts';
@@ -26,6 +27,8 @@ export interface CycleParts {
     divide(takeovers: readonly AddressTakeover[]): Promise<EdgeColumns>;
     /** Forgets everything: the next snapshot is a baseline. */
     reset(): Promise<void>;
+    /** Processor time that snapshots have taken so far, the kernel's dump included. */
+    readonly cpuMs: number;
   };
   readonly names: Names;
   readonly ledger: Ledger<Attributes>;
@@ -40,6 +43,8 @@ export interface CycleParts {
     | undefined;
   readonly producer: ConnectionProducer;
   readonly metrics: SelfMetrics;
+  /** Is told what each cycle has cost. */
+  readonly interval: { note(costMs: number): void };
   readonly kernel: KernelMetrics;
   /** Undefined where events are not followed. */
   readonly events?: EventMetrics | undefined;
@@ -54,6 +59,7 @@ export class Cycle {
   #hasWarnedOfEmptyTable = false;
   #isFollowing = true;
   #areEventsOff = false;
+  readonly #cpu = new CpuTime();
 
   constructor(parts: CycleParts) {
     this.#parts = parts;
@@ -62,7 +68,8 @@ export class Cycle {
   /** Rejects when nothing could be published; what was published last stays. */
   async tick(signal: AbortSignal): Promise<void> {
     const beganMs = performance.now();
-    const { metrics, kernel } = this.#parts;
+    const spentMs = this.#cpuMs;
+    const { metrics, kernel, interval } = this.#parts;
     try {
       const snapshot = await this.#parts.snapshots.take();
       kernel.record(snapshot.statistics);
@@ -80,31 +87,39 @@ export class Cycle {
     } catch (error) {
       metrics.recordCycle({ result: 'failure', durationMs: performance.now() - beganMs });
       throw error;
+    } finally {
+      interval.note(this.#cpuMs - spentMs);
     }
+  }
+
+  /** Of both threads, as far as less of it is taken when there are fewer cycles. */
+  get #cpuMs(): number {
+    return this.#parts.snapshots.cpuMs + this.#cpu.totalMs;
   }
 
   async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const { ledger, names, producer, snapshots, state, log } = this.#parts;
+    const cpu = this.#cpu;
     try {
-      for (const _ of ledger.begin(snapshot)) await pause();
+      await cpu.run(ledger.begin(snapshot));
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
       await names.resolve(ledger.addresses(), { signal: deadline });
       const takeovers = ledger.takeOver(names.takeovers());
       if (takeovers.length > 0) {
-        for (const _ of ledger.amend(await snapshots.divide(takeovers))) await pause();
+        await cpu.run(ledger.amend(await snapshots.divide(takeovers)));
       }
-      for (const _ of ledger.rename(
-        (address) => names.identityOf(address),
-        (address) => names.hasEnded(address),
-      )) {
-        await pause();
-      }
-      const committed = ledger.commit();
+      await cpu.run(
+        ledger.rename(
+          (address) => names.identityOf(address),
+          (address) => names.hasEnded(address),
+        ),
+      );
+      const committed = cpu.measure(() => ledger.commit());
       await pause();
       const scores = await this.#lookForLeaks(committed);
       const publication = { ...committed, gauges: [...committed.gauges, ...scores] };
-      for (const _ of producer.prepare(publication)) await pause();
-      await state?.save(publication);
+      await cpu.run(producer.prepare(publication));
+      await cpu.during(async () => state?.save(publication));
       const { tableEntries: entries, tableLimit: limit } = snapshot;
       producer.publish(publication, { entries, limit });
     } catch (error) {
@@ -140,15 +155,9 @@ export class Cycle {
   async #lookForLeaks(publication: Publication<Attributes>): Promise<readonly Gauge<Attributes>[]> {
     const { leaks } = this.#parts;
     if (leaks === undefined) return [];
-    const looking = leaks.watch.look(publication);
-    for (;;) {
-      const { done, value } = looking.next();
-      if (done === true) {
-        leaks.report.tell(value.events);
-        return value.gauges;
-      }
-      await pause();
-    }
+    const { events, gauges } = await this.#cpu.run(leaks.watch.look(publication));
+    leaks.report.tell(events);
+    return gauges;
   }
 
   #warnOfEmptyTable({ available, entries }: Snapshot): void {

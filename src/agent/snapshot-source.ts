@@ -25,10 +25,16 @@ export class SnapshotSource implements AsyncDisposable {
   readonly #settings: Omit<WorkerSettings, 'seed' | 'state'>;
   #state: SaveSettings | undefined;
   #worker: Worker | undefined;
+  #cpuMs = 0;
 
   constructor({ netns, followsEvents = false, state }: SnapshotSourceOptions) {
     this.#settings = { netns, followsEvents };
     this.#state = state;
+  }
+
+  /** Processor time that the workers have taken for what they were asked, user and system. */
+  get cpuMs(): number {
+    return this.#cpuMs;
   }
 
   /**
@@ -37,8 +43,7 @@ export class SnapshotSource implements AsyncDisposable {
    * baseline.
    */
   async take(): Promise<Snapshot> {
-    this.#worker ??= await this.#start();
-    const answer = await ask(this.#worker, { kind: 'take' });
+    const answer = await this.#ask({ kind: 'take' });
     if (answer.kind === 'snapshot') return answer.snapshot;
     throw answer.kind === 'failure' ? failureOf(answer, this.#settings.netns) : mixedUp(answer);
   }
@@ -46,7 +51,7 @@ export class SnapshotSource implements AsyncDisposable {
   /** The edges of the last snapshot, with what began before these takeovers apart from now on. */
   async divide(takeovers: readonly AddressTakeover[]): Promise<EdgeColumns> {
     if (this.#worker === undefined) throw new Error('Cannot divide a snapshot: its worker died');
-    const answer = await ask(this.#worker, { kind: 'divide', takeovers });
+    const answer = await this.#ask({ kind: 'divide', takeovers });
     if (answer.kind === 'edges') return answer.edges;
     throw mixedUp(answer);
   }
@@ -59,9 +64,8 @@ export class SnapshotSource implements AsyncDisposable {
     columns: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[],
     takeovers: readonly AddressTakeover[],
   ): Promise<EdgeColumns> {
-    this.#worker ??= await this.#start();
     const buffers = columns.map(({ bytes }) => bytes.buffer);
-    const answer = await ask(this.#worker, { kind: 'resume', columns, takeovers }, buffers);
+    const answer = await this.#ask({ kind: 'resume', columns, takeovers }, buffers);
     if (answer.kind === 'edges') return answer.edges;
     throw mixedUp(answer);
   }
@@ -76,7 +80,7 @@ export class SnapshotSource implements AsyncDisposable {
   /** The blocks that were written, and the rows of the last snapshot, are the state from now on. */
   async save(): Promise<SaveResult> {
     if (this.#worker === undefined) return { kind: 'nothing' };
-    const answer = await ask(this.#worker, { kind: 'save' });
+    const answer = await this.#ask({ kind: 'save' });
     if (answer.kind !== 'save') throw mixedUp(answer);
     const { result } = answer;
     if (result.kind === 'saved' && this.#state !== undefined) {
@@ -93,6 +97,16 @@ export class SnapshotSource implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.reset();
+  }
+
+  async #ask(
+    question: WorkerQuestion,
+    buffers: readonly ArrayBuffer[] = [],
+  ): Promise<WorkerAnswer> {
+    this.#worker ??= await this.#start();
+    const answer = await ask(this.#worker, question, buffers);
+    this.#cpuMs += answer.cpuMs;
+    return answer;
   }
 
   async #start(): Promise<Worker> {
@@ -115,7 +129,7 @@ export class SnapshotSource implements AsyncDisposable {
 async function ask(
   worker: Worker,
   question: WorkerQuestion,
-  buffers: readonly ArrayBuffer[] = [],
+  buffers: readonly ArrayBuffer[],
 ): Promise<WorkerAnswer> {
   const settled = new AbortController();
   const { signal } = settled;

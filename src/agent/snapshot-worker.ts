@@ -10,6 +10,7 @@ import { readTimeouts } from '../conntrack/timeouts.ts';
 import { canonicalAddress } from '../net/address.ts';
 import { NetlinkError } from '../netlink/error.ts';
 import { enterNetworkNamespace } from '../netlink/socket.ts';
+import { CpuTime } from '../runtime/cpu-time.ts';
 import { EventFollower } from './event-follower.ts';
 import { StateSaver, type SaveResult, type SaveSettings } from './state-saver.ts';
 import { takeSnapshot } from './take-snapshot.ts';
@@ -45,8 +46,10 @@ export type WorkerQuestion =
   | { readonly kind: 'write'; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'save' };
 
-/** What the worker answers to each question. */
-export type WorkerAnswer =
+/** What the worker answers to each question, and what it took for all since its last answer. */
+export type WorkerAnswer = Answer & { readonly cpuMs: number };
+
+type Answer =
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly kind: 'edges'; readonly edges: EdgeColumns }
   | { readonly kind: 'save'; readonly result: SaveResult }
@@ -78,16 +81,22 @@ const inputs = {
   now: Date.now,
 };
 
+/** Of what is asked for: events come, and are received, however often that is. */
+const cpu = new CpuTime();
+let toldCpuMs = 0;
+
 parentPort?.on('message', (question: WorkerQuestion) => {
   if (question.kind === 'write') {
-    saver?.write(question.name, question.bytes);
+    cpu.measure(() => saver?.write(question.name, question.bytes));
     return;
   }
-  const answer = answerTo(question);
-  parentPort?.postMessage(answer, buffersOf(answer));
+  const answer = cpu.measure(() => answerTo(question));
+  const cpuMs = cpu.totalMs - toldCpuMs;
+  toldCpuMs = cpu.totalMs;
+  parentPort?.postMessage({ ...answer, cpuMs } satisfies WorkerAnswer, buffersOf(answer));
 });
 
-function answerTo(question: Exclude<WorkerQuestion, { kind: 'write' }>): WorkerAnswer {
+function answerTo(question: Exclude<WorkerQuestion, { kind: 'write' }>): Answer {
   if (question.kind === 'take') return take();
   if (question.kind === 'save') {
     return { kind: 'save', result: saver?.finish(tally.columns()) ?? { kind: 'nothing' } };
@@ -99,7 +108,7 @@ function answerTo(question: Exclude<WorkerQuestion, { kind: 'write' }>): WorkerA
   return { kind: 'edges', edges };
 }
 
-function take(): WorkerAnswer {
+function take(): Answer {
   try {
     if (!isInside && netns !== undefined) {
       enterNetworkNamespace(netns);
@@ -131,7 +140,7 @@ function localAddresses(): readonly string[] {
   return addresses.flatMap(({ address }) => canonicalAddress(address) ?? []);
 }
 
-function buffersOf(answer: WorkerAnswer): ArrayBuffer[] {
+function buffersOf(answer: Answer): ArrayBuffer[] {
   if (answer.kind === 'failure' || answer.kind === 'save') return [];
   const { edges } = answer.kind === 'snapshot' ? answer.snapshot : answer;
   return Object.values(edges).map(({ buffer }) => buffer);

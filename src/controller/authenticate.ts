@@ -3,12 +3,15 @@ import { LRUCache } from 'lru-cache';
 import type { Review } from '../cluster/token-review.ts';
 import type { Log } from '../runtime/log.ts';
 import { Problem } from './problem.ts';
+import { Turns } from './turns.ts';
 
 /** A revoked token is good for this long at most, as long as the API server can be asked. */
 const ACCEPTED_MS_MAX = 5 * 60_000;
 /** A ServiceAccount may be created a moment after its token is used for the first time. */
 const REFUSED_MS = 10_000;
-const AWAY_RETRY_SECONDS = 5;
+const RETRY_SECONDS = 5;
+/** Those that were refused together must not come back together. */
+const RETRY_SPREAD_SECONDS = 10;
 const TOKENS_MAX = 32_768;
 /** At a time: whoever sends invented tokens must not reach the API server with all of them. */
 const REVIEWS_MAX = 64;
@@ -32,6 +35,8 @@ interface Options {
   readonly log: Log;
   /** Beyond it, the one that was not shown for the longest is forgotten. */
   readonly tokensMax?: number;
+  /** How long a token that nobody knows waits for its review. */
+  readonly waitMsMax?: number;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -44,13 +49,17 @@ interface Verdict {
 
 /** Knows callers by the tokens of their ServiceAccounts; asks the API server about each only now and then. */
 export class Authenticator {
-  readonly #options: Required<Options>;
+  readonly #options: Required<Omit<Options, 'waitMsMax'>>;
+  readonly #turns: Turns;
   readonly #usernames: ReadonlySet<string>;
   readonly #verdicts: LRUCache<string, Verdict, string>;
-  #reviews = 0;
   #isFailing = false;
 
-  constructor(options: Options) {
+  constructor({ waitMsMax, ...options }: Options) {
+    this.#turns = new Turns({
+      atATimeMax: REVIEWS_MAX,
+      ...(waitMsMax !== undefined && { waitMsMax }),
+    });
     this.#options = { reviewed: () => {}, tokensMax: TOKENS_MAX, now: Date.now, ...options };
     const { serviceAccounts, tokensMax, now } = this.#options;
     this.#usernames = new Set(
@@ -64,8 +73,9 @@ export class Authenticator {
       allowStaleOnFetchRejection: true,
       noDeleteOnFetchRejection: true,
       // One question at a time for each token, however many requests wait for it.
-      fetchMethod: async (_digest, _stale, { context: token, options: entry }) => {
-        const verdict = await this.#ask(token);
+      fetchMethod: async (_digest, stale, { context: token, options: entry }) => {
+        // Of whom something is known, that is good enough: no place in the queue.
+        const verdict = await this.#ask(token, { mayWait: stale === undefined });
         const leftMs = Math.max(1, verdict.expiresAtMs - now());
         const isAccepted = verdict.review.authenticated;
         entry.ttl = isAccepted ? Math.min(leftMs, ACCEPTED_MS_MAX) : REFUSED_MS;
@@ -91,15 +101,16 @@ export class Authenticator {
       // Not the token itself: it would stand in every heap snapshot.
       return await this.#verdicts.forceFetch(hash('sha256', token), { context: token });
     } catch (cause) {
-      const headers = { 'retry-after': String(AWAY_RETRY_SECONDS) };
+      const seconds = RETRY_SECONDS + Math.floor((1 + RETRY_SPREAD_SECONDS) * Math.random());
+      const headers = { 'retry-after': String(seconds) };
       throw new Problem(503, 'The token cannot be reviewed now', { headers, cause });
     }
   }
 
-  async #ask(token: string): Promise<Verdict> {
+  /** Rejects with a NoTurn when too many are asked about. */
+  async #ask(token: string, how: { readonly mayWait: boolean }): Promise<Verdict> {
     const { review, reviewed, log } = this.#options;
-    if (this.#reviews === REVIEWS_MAX) throw new Error(`${REVIEWS_MAX} tokens are being reviewed`);
-    this.#reviews++;
+    const end = await this.#turns.take(how);
     try {
       const verdict = { review: await review(token), expiresAtMs: expiryOf(token) };
       reviewed(verdict.review.authenticated ? 'accepted' : 'refused');
@@ -114,7 +125,7 @@ export class Authenticator {
       this.#isFailing = true;
       throw err;
     } finally {
-      this.#reviews--;
+      end();
     }
   }
 }

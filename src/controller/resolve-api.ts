@@ -16,8 +16,9 @@ import { EntryTexts } from './entry.ts';
 import { RESOLVE_PROBLEM_RESPONSES, Problem } from './problem.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { TokenBuckets } from './token-bucket.ts';
+import { NoTurn, Turns } from './turns.ts';
 
-/** Requests at a time; each holds its body twice at most, compressed and not. */
+/** Requests at a time; each holds its body twice at most, compressed and not. The others wait. */
 const IN_FLIGHT_MAX = 64;
 const BUSY_RETRY_MS = 1000;
 const NOT_SYNCED_RETRY_SECONDS = 5;
@@ -43,6 +44,8 @@ export interface ResolveApiOptions extends Knowledge {
   readonly metrics: SelfMetrics;
   /** Who sent the request; undefined where nobody is asked who they are. */
   readonly callerOf: (request: FastifyRequest) => Caller | undefined;
+  /** How long a request waits for its turn. */
+  readonly waitMsMax?: number;
 }
 
 /**
@@ -60,11 +63,14 @@ export function nodeBudget(nextPollMs: number): {
 
 /** POST /v1/resolve. */
 export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): void {
-  const { state, metrics, callerOf, nextPollMs } = options;
+  const { state, metrics, callerOf, nextPollMs, waitMsMax } = options;
   const epoch = randomUUID();
   const buckets = new TokenBuckets({ ...nodeBudget(nextPollMs), keysMax: NODES_MAX });
   const texts = new EntryTexts();
-  let inFlight = 0;
+  const turns = new Turns({
+    atATimeMax: IN_FLIGHT_MAX,
+    ...(waitMsMax !== undefined && { waitMsMax }),
+  });
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -94,13 +100,13 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
 
   // After authentication: whoever waits for a review keeps nobody out who needs none.
   app.addHook('preParsing', async (_request, { raw: response }, payload) => {
-    // Its sender went away meanwhile, and it closes no second time.
-    if (response.closed) return payload;
-    if (inFlight === IN_FLIGHT_MAX) {
-      throw tooMany(`${IN_FLIGHT_MAX} requests are in flight`, BUSY_RETRY_MS);
-    }
-    inFlight++;
-    response.once('close', () => inFlight--);
+    const end = await turns.take().catch((error: unknown) => {
+      if (!(error instanceof NoTurn)) throw error;
+      throw tooMany(`${IN_FLIGHT_MAX} requests are in flight: ${error.message}`, BUSY_RETRY_MS);
+    });
+    // Its sender may have gone away meanwhile: then it closes no second time.
+    if (response.closed) end();
+    else response.once('close', end);
     return payload;
   });
 

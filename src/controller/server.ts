@@ -37,6 +37,8 @@ export interface ServerOptions extends Knowledge {
   readonly tls?: SecureContextOptions | undefined;
   readonly connectionAgeMsMax: number;
   readonly hasOriginalCache: boolean;
+  /** How long a request waits for its turn, unless as long as usual. */
+  readonly waitMsMax?: number;
 }
 
 /** All that agents ask; it does not listen yet. */

@@ -62,15 +62,15 @@ export class KhanPrograms implements AsyncDisposable {
     });
     started.push(controller);
     await controller.ready(signal);
+    const controllerUrl = `http://127.0.0.1:${port}`;
     const agents: KhanProcess[] = [];
     for (const [index, { name }] of NODES.entries()) {
       const node = ['--node-name', name, '--netns', lab.namespace(name).path];
+      // The demo waits for polls, of which one may cost much on a small machine.
+      const pace = ['--cpu-share-max', '0', '--leak-window', LEAK_WINDOW];
       const agent = new KhanProcess({
         name: `the agent of ${name}`,
-        argv: ['agent', ...node, '--controller-url', `http://127.0.0.1:${port}`, ...common].concat([
-          '--leak-window',
-          LEAK_WINDOW,
-        ]),
+        argv: ['agent', ...node, ...pace, '--controller-url', controllerUrl, ...common],
         pages: { setting: 'listen', port: await freePort(FIRST_AGENT_PORT + index) },
       });
       agents.push(agent);

@@ -1,8 +1,9 @@
 import { setTimeout as delayUntil } from 'node:timers/promises';
 
 interface Options {
-  readonly periodMs: number;
-  /** Between the first two ticks, at most `periodMs`: moves the grid. */
+  /** Asked for after each tick; another period is another grid, from the beat of that tick on. */
+  readonly periodMs: number | (() => number);
+  /** Between the first two ticks, at most the period: moves the grid. */
   readonly firstPeriodMs?: number;
   readonly signal: AbortSignal;
   readonly tick: (signal: AbortSignal) => Promise<void>;
@@ -23,7 +24,7 @@ interface Options {
  */
 export async function every({
   periodMs,
-  firstPeriodMs = periodMs,
+  firstPeriodMs,
   signal,
   tick,
   onError,
@@ -31,8 +32,9 @@ export async function every({
   now = monotonicMs,
   delay = abortableDelay,
 }: Options): Promise<void> {
-  const gridMs = now() - periodMs + firstPeriodMs;
-  let beat = 0;
+  const askPeriodMs = typeof periodMs === 'number' ? () => periodMs : periodMs;
+  const setMs = askPeriodMs();
+  let beatMs = now() - setMs + (firstPeriodMs ?? setMs);
   while (!signal.aborted) {
     pulse?.beat();
     try {
@@ -40,9 +42,10 @@ export async function every({
     } catch (error) {
       if (!isAbort(error, signal)) onError(error);
     }
-    beat = Math.max(beat + 1, Math.ceil((now() - gridMs) / periodMs));
+    const nextMs = askPeriodMs();
+    beatMs += nextMs * Math.max(1, Math.ceil((now() - beatMs) / nextMs));
     try {
-      await delay(Math.max(0, gridMs + beat * periodMs - now()), signal);
+      await delay(Math.max(0, beatMs - now()), signal);
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
     }

@@ -194,6 +194,16 @@ export const METRIC = {
     unit: 's',
     description: 'When the published snapshot was taken, in seconds since 1970',
   },
+  agentPollInterval: {
+    name: 'khan_agent_poll_interval',
+    unit: 's',
+    description: 'Time between two snapshots, as it is now',
+  },
+  agentPollIntervalSet: {
+    name: 'khan_agent_poll_interval_set',
+    unit: 's',
+    description: 'Time between two snapshots, as it was set',
+  },
   agentStateSaves: {
     name: 'khan_agent_state_saves',
     unit: '{save}',

@@ -32,7 +32,8 @@ const USER_AGENT_MAX = 128;
 interface Options {
   /** `takenAtMs`: when the snapshot that it hands over was taken, in ms since the epoch. */
   readonly producer: MetricProducer & { readonly takenAtMs: number };
-  readonly pollIntervalMs: number;
+  /** In force now. */
+  readonly pollIntervalMs: () => number;
   /** Tell in OpenMetrics since when each counter has counted: it doubles their lines. */
   readonly createdTimestamps?: boolean;
   readonly log: Log;

@@ -32,7 +32,9 @@ export interface SavedClient extends Client {
  * hold what the page before it has shown.
  */
 export class ScrapeLog {
-  readonly #pollIntervalMs: number;
+  readonly #pollIntervalMs: () => number;
+  /** Never goes back: what a page has shown is not held again when the poll interval grows. */
+  #releasedMs = Number.NEGATIVE_INFINITY;
   /** By what the caller calls them, the latest last. */
   readonly #clients = new Map<string, Client>();
   /** As the state has them; undefined where none is kept. */
@@ -40,7 +42,7 @@ export class ScrapeLog {
   /** takenAtMs of the state that this log went on from. */
   #restoredMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ pollIntervalMs }: { readonly pollIntervalMs: number }) {
+  constructor({ pollIntervalMs }: { readonly pollIntervalMs: () => number }) {
     this.#pollIntervalMs = pollIntervalMs;
   }
 
@@ -49,7 +51,7 @@ export class ScrapeLog {
    * the more a page shows; a page with an earlier one is right for this client too.
    */
   horizonMs(client: string, nowMs: number): number {
-    const releasedMs = nowMs - this.#pollIntervalMs;
+    const releasedMs = this.#release(nowMs);
     const known = this.#clients.get(client);
     if (known === undefined || nowMs - known.scrapedAtMs > AWAY_MS_MAX) return releasedMs;
     const savedAtMs = this.#saved?.get(client)?.seenAtMs ?? Number.POSITIVE_INFINITY;
@@ -81,8 +83,7 @@ export class ScrapeLog {
    */
   note(client: string, { nowMs, seenAtMs }: { nowMs: number; seenAtMs: number }): void {
     const before =
-      this.#clients.get(client)?.seenAtMs ??
-      Math.min(nowMs - this.#pollIntervalMs, this.#restoredMs);
+      this.#clients.get(client)?.seenAtMs ?? Math.min(this.#release(nowMs), this.#restoredMs);
     this.#clients.delete(client);
     this.#clients.set(client, {
       scrapedAtMs: nowMs,
@@ -90,5 +91,11 @@ export class ScrapeLog {
     });
     const [oldest] = this.#clients.keys();
     if (this.#clients.size > CLIENTS_MAX && oldest !== undefined) this.#clients.delete(oldest);
+  }
+
+  /** Series that were published later are too new for whoever comes for the first time. */
+  #release(nowMs: number): number {
+    this.#releasedMs = Math.max(this.#releasedMs, nowMs - this.#pollIntervalMs());
+    return this.#releasedMs;
   }
 }

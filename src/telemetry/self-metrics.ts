@@ -30,6 +30,17 @@ export function observeSnapshotTime(meter: Meter, takenAtMs: () => number): void
   });
 }
 
+/** Asks at each collection. */
+export function observePollInterval(
+  meter: Meter,
+  interval: { readonly setMs: number; readonly inForceMs: number },
+): void {
+  const inForce = meter.createObservableGauge(...instrument(METRIC.agentPollInterval));
+  inForce.addCallback((result) => result.observe(interval.inForceMs / 1000));
+  const set = meter.createObservableGauge(...instrument(METRIC.agentPollIntervalSet));
+  set.addCallback((result) => result.observe(interval.setMs / 1000));
+}
+
 /** Khan about khan: ordinary instruments, for there are few series and they never end. */
 export class SelfMetrics {
   readonly #cycles;

@@ -12,6 +12,7 @@ t.test('an agent that is told nothing polls its own namespace every 30 s', async
     'created-timestamps': false,
     'external-prefix': { ipv4: 32, ipv6: 128 },
     'poll-interval': 30_000,
+    'cpu-share-max': 2,
     listen: { host: '0.0.0.0', port: 9464 },
     netns: undefined,
     events: 'none',

@@ -200,6 +200,64 @@ t.test(
   },
 );
 
+t.test('who was told when to come back does so before the next poll', async (t) => {
+  await using controller = new Loopback();
+  await controller.start();
+  controller.inventory.put('a', [{ address: A, rank: RANK.pod, identity: web }]);
+  controller.state.synced = false;
+  const waits: { readonly ms: number; readonly end: () => void }[] = [];
+  const delay = async (ms: number) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waits.push({ ms, end: resolve });
+    return promise;
+  };
+  const { names, outcomes } = namesOf(controller, { random: () => 0.5, delay });
+  await using agent = names;
+  await agent.resolve([A], never);
+  t.equal(waits[0]?.ms, 5500);
+  controller.clock.nowMs = 5500;
+  waits[0]?.end();
+  while (waits.length < 2) await new Promise(setImmediate);
+  t.equal(waits[1]?.ms, 6000);
+  controller.state.synced = true;
+  controller.clock.nowMs += 6000;
+  waits[1]?.end();
+  while (agent.identityOf(A) === undefined) await new Promise(setImmediate);
+  t.strictSame(outcomes, ['unavailable', 'unavailable', 'answered']);
+  t.equal(waits.length, 2);
+});
+
+t.test('a controller that is away is asked again at the next poll, not before', async (t) => {
+  const gone = { url: await closedPort(), clock: { nowMs: 0 } };
+  const delay = async () => void t.fail('it has not said when to come back');
+  const { names, outcomes } = namesOf(gone, { delay });
+  await using agent = names;
+  await agent.resolve([A], never);
+  t.strictSame(outcomes, ['connection']);
+});
+
+t.test(
+  'a poll that comes before the time it was told asks nothing, and nothing twice',
+  async (t) => {
+    await using controller = new Loopback();
+    await controller.start();
+    controller.state.synced = false;
+    const { promise: time, resolve: come } = Promise.withResolvers<void>();
+    const { names, outcomes } = namesOf(controller, { delay: async () => time });
+    await using agent = names;
+    await agent.resolve([A], never);
+    controller.state.synced = true;
+    controller.clock.nowMs = 4999;
+    await agent.resolve([A], never);
+    t.strictSame(outcomes, ['unavailable']);
+    controller.clock.nowMs = 5000;
+    await agent.resolve([A], never);
+    come();
+    await new Promise(setImmediate);
+    t.strictSame(outcomes, ['unavailable', 'answered']);
+  },
+);
+
 t.test('an agent with nothing to ask still hears whether the controller is well', async (t) => {
   await using controller = new Loopback();
   await controller.start();

@@ -32,23 +32,35 @@ interface Outside {
   readonly take: () => Snapshot;
   readonly divide?: (takeovers: readonly AddressTakeover[]) => EdgeColumns;
   readonly names?: Names;
+  /** What all snapshots have cost. */
+  readonly cpuMs?: () => number;
   /** Is told what is published at that moment. */
   readonly save?: (publishedAtMs: number) => void;
 }
 
 /** A cycle with everything real but the kernel and the source of names. */
-function createCycle({ take, divide = notAsked, names = NO_NAMES, save }: Outside) {
+function createCycle({
+  take,
+  divide = notAsked,
+  names = NO_NAMES,
+  cpuMs = () => 0,
+  save,
+}: Outside) {
   const { log, lines } = capturedLog();
   const nodeName = 'node-a';
   const producer = new ConnectionProducer({ nodeName, version: '0.1.0' });
-  const page = new PrometheusPage({ producer, pollIntervalMs: 1000, log });
+  const page = new PrometheusPage({ producer, pollIntervalMs: () => 1000, log });
   const provider = new MeterProvider({ readers: [page.reader] });
   const resets: unknown[] = [];
+  const costsMs: number[] = [];
   const cycle = new Cycle({
     snapshots: {
       take: async () => take(),
       divide: async (takeovers) => divide(takeovers),
       reset: async () => void resets.push('reset'),
+      get cpuMs() {
+        return cpuMs();
+      },
     },
     names,
     ledger: new Ledger<Attributes>({
@@ -66,13 +78,14 @@ function createCycle({ take, divide = notAsked, names = NO_NAMES, save }: Outsid
     },
     producer,
     metrics: new SelfMetrics(provider.getMeter('khan')),
+    interval: { note: (costMs) => costsMs.push(costMs) },
     kernel: new KernelMetrics(provider.getMeter('khan'), { nodeName }),
     events: new EventMetrics(provider.getMeter('khan')),
     state: save && { save: async () => save(producer.takenAtMs) },
     log,
   });
   const values = async (metric: string) => linesOf(await page.render(), metric);
-  return { cycle, producer, resets, lines, values };
+  return { cycle, producer, resets, costsMs, lines, values };
 }
 
 const warnings = (lines: ReturnType<typeof capturedLog>['lines']) =>
@@ -208,6 +221,44 @@ t.test('a snapshot that was taken but not published makes the next one a baselin
   table.open(webToApi);
   await cycle.tick(signal);
   t.match(await values('khan_connection_total'), [/ 1$/]);
+});
+
+t.test('what a tick costs is told, of one that fails too', async (t) => {
+  const table = new SimulatedTable();
+  let spentMs = 1000;
+  const take = inTurn([
+    () => {
+      spentMs += 40;
+      return table.snapshot(1000);
+    },
+    () => {
+      spentMs += 7;
+      return fail('the dump was cut off');
+    },
+  ]);
+  const { cycle, costsMs } = createCycle({ take, cpuMs: () => spentMs });
+  await cycle.tick(signal);
+  await t.rejects(cycle.tick(signal), { message: 'the dump was cut off' });
+  t.equal(costsMs.length, 2);
+  t.ok(costsMs[0]! > 40, 'the dump, and naming and publishing what it says');
+  t.equal(costsMs[1], 7);
+});
+
+t.test('what runs beside a tick is no part of its cost', async (t) => {
+  const table = new SimulatedTable();
+  const names: Names = {
+    ...NO_NAMES,
+    async resolve() {
+      const before = process.threadCpuUsage();
+      while (process.threadCpuUsage(before).user < 50_000);
+    },
+  };
+  const { cycle, costsMs } = createCycle({ take: () => table.snapshot(1000), names });
+  const before = process.threadCpuUsage();
+  await cycle.tick(signal);
+  const { user, system } = process.threadCpuUsage(before);
+  const [costMs = 0] = costsMs;
+  t.ok(costMs <= (user + system) / 1000 - 50, `${costMs} ms`);
 });
 
 t.test('an empty table is warned of once, and again after it had entries', async (t) => {

@@ -92,7 +92,7 @@ function noteBlock(): void {
 function openTelemetry(isKhan: boolean): { handle: Handler; publish: () => void } {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
   const log = createLog({ name: 'bench', level: 'warn' });
-  const page = new PrometheusPage({ producer, pollIntervalMs: 1, log });
+  const page = new PrometheusPage({ producer, pollIntervalMs: () => 1, log });
   const stock = new PrometheusExporter({
     preventServerStart: true,
     metricProducers: [producer],

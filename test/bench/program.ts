@@ -16,7 +16,8 @@ export function startProgram(
 ): ChildProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...argv], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    env: { ...process.env, ...env },
+    // A poll of a second may cost more than its share of a core.
+    env: { ...process.env, KHAN_CPU_SHARE_MAX: '0', ...env },
   });
   resources.defer(async () => {
     const ended = once(child, 'exit');

@@ -28,7 +28,7 @@ export class AgentPage {
   constructor({ nodeName = 'node-a' }: { readonly nodeName?: string } = {}) {
     this.#producer = new ConnectionProducer({ nodeName, version: '0' });
     const { log } = capturedLog();
-    this.#page = new PrometheusPage({ producer: this.#producer, pollIntervalMs: 1000, log });
+    this.#page = new PrometheusPage({ producer: this.#producer, pollIntervalMs: () => 1000, log });
     const meter = new MeterProvider({ readers: [this.#page.reader] }).getMeter('khan');
     this.#self = new SelfMetrics(meter);
     observeSnapshotTime(meter, () => this.#producer.takenAtMs);

@@ -19,7 +19,7 @@ export async function startedTelemetry(
   }
   const { log, lines } = capturedLog();
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
-  const page = new PrometheusPage({ producer, pollIntervalMs: 30_000, log });
+  const page = new PrometheusPage({ producer, pollIntervalMs: () => 30_000, log });
   const telemetry = await startTelemetry({
     settings: readOtelSettings(process.env),
     otlpNames,

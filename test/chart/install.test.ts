@@ -74,7 +74,7 @@ await requireServers(t, async () => {
       'khan',
       CHART,
       '--set',
-      'agent.settings.poll-interval=200ms,agent.settings.exclude=none',
+      'agent.settings.poll-interval=200ms,agent.settings.cpu-share-max=0,agent.settings.exclude=none',
     );
     for (const [name, ip] of [
       ['web', CLIENT],

@@ -20,7 +20,7 @@ function jwt(claims: object): string {
 
 function authenticator(
   answer: () => Review | Promise<Review>,
-  options: { readonly tokensMax?: number } = {},
+  options: { readonly tokensMax?: number; readonly waitMsMax?: number } = {},
 ) {
   const clock = { nowMs: 1_000_000 };
   const asked: string[] = [];
@@ -124,7 +124,11 @@ t.test('while the API server is away, a known token is good until it expires', a
   isAway = true;
   clock.nowMs += 59 * MINUTE_MS;
   t.match(await ask(token), { username: AGENT });
-  await t.rejects(ask('b'), { name: 'Problem', statusCode: 503, headers: { 'retry-after': '5' } });
+  await t.rejects(ask('b'), {
+    name: 'Problem',
+    statusCode: 503,
+    headers: { 'retry-after': /^\d+$/ },
+  });
   clock.nowMs += MINUTE_MS;
   await t.rejects(ask(token), { name: 'Problem', statusCode: 401, message: /expired/ });
   t.ok(results.includes('failed'));
@@ -155,12 +159,31 @@ t.test('of many tokens that nobody knows, few are under review at a time', async
   const { ask, asked } = authenticator(() => promise);
   const invented = Array.from({ length: 100 }, (_, number) => ask(`token-${number}`));
   const settled = Promise.allSettled(invented);
-  await t.rejects(ask('one-more'), { name: 'Problem', statusCode: 503 });
-  resolve(REFUSED);
+  await new Promise(setImmediate);
   t.equal(asked.length, 64);
+  resolve(REFUSED);
   const codes = (await settled).map((each) => each.status === 'rejected' && each.reason.statusCode);
-  t.equal(codes.filter((code) => code === 401).length, 64);
-  t.equal(codes.filter((code) => code === 503).length, 36);
+  t.equal(asked.length, 100, 'the others had their turn');
+  t.strictSame(codes, Array<number>(100).fill(401));
+});
+
+t.test('who waits too long for a review is told to come back, not all at once', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<Review>();
+  const { ask, asked } = authenticator(() => promise, { waitMsMax: 1 });
+  const keepAlive = setInterval(() => {}, 1000);
+  const first = Array.from({ length: 64 }, (_, number) => ask(`token-${number}`));
+  const late = Array.from({ length: 100 }, (_, number) => ask(`late-${number}`));
+  const problems = (await Promise.allSettled(late)).map((each) =>
+    each.status === 'rejected' ? each.reason : undefined,
+  );
+  clearInterval(keepAlive);
+  t.equal(asked.length, 64);
+  t.ok(problems.every(({ statusCode }) => statusCode === 503));
+  const seconds = problems.map(({ headers }) => Number(headers['retry-after']));
+  t.ok(seconds.every((each) => each >= 5 && each <= 15));
+  t.ok(new Set(seconds).size > 3);
+  resolve(ACCEPTED);
+  await Promise.all(first);
 });
 
 t.test('while the API server does not answer, few wait for it, and the others go on', async (t) => {

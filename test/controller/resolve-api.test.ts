@@ -14,12 +14,12 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const JSON_HEAD = 'content-type: application/json\r\n';
 
 /** A controller on loopback. */
-async function controller(t: Test) {
+async function controller(t: Test, options: { readonly waitMsMax?: number } = {}) {
   const clock = { nowMs: 0 };
   const inventory = new Inventory({ now: () => clock.nowMs });
   const state = { synced: true, stale: false };
   const { log, lines } = capturedLog();
-  const { app, metrics } = controllerServer({ inventory, state: () => state, log });
+  const { app, metrics } = controllerServer({ inventory, state: () => state, log, ...options });
   const origin = await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => {
     app.server.closeAllConnections();
@@ -206,8 +206,8 @@ t.test('256 KiB are read, and one byte more is answered 413, compressed or not',
   t.equal((await problem(t, await post(bomb, gzipped), 413)).bodyBytesMax, REQUEST_BYTES_MAX);
 });
 
-t.test('more than 64 requests at a time are answered 429 with Retry-After', async (t) => {
-  const { app, port, post } = await controller(t);
+/** Requests of which the last byte is not sent; there are as many as may be in flight. */
+async function beginAll({ app, port }: Awaited<ReturnType<typeof controller>>): Promise<Socket[]> {
   const head = `POST /v1/resolve HTTP/1.1\r\nhost: a\r\n${JSON_HEAD}`;
   const begun: Socket[] = [];
   while (begun.length < 64) {
@@ -216,6 +216,25 @@ t.test('more than 64 requests at a time are answered 429 with Retry-After', asyn
     await once(app.server, 'request');
     begun.push(socket);
   }
+  return begun;
+}
+
+t.test('the 65th request at a time waits for its turn', async (t) => {
+  const server = await controller(t);
+  const begun = await beginAll(server);
+  let isAnswered = false;
+  const waiting = server.post('{"node": "node-a"}').finally(() => (isAnswered = true));
+  await once(server.app.server, 'request');
+  t.equal(isAnswered, false);
+  begun[0]?.write('{"node": "node-a"}');
+  t.equal((await waiting).status, 200);
+  for (const socket of begun) socket.destroy();
+});
+
+t.test('a request that waits too long is answered 429 with Retry-After', async (t) => {
+  const server = await controller(t, { waitMsMax: 1 });
+  const { app, post } = server;
+  const begun = await beginAll(server);
   const refused = await post('{"node": "node-a"}');
   t.match(refused.headers.get('retry-after'), /^[123]$/);
   await problem(t, refused, 429);

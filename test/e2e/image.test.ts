@@ -66,6 +66,8 @@ t.test(
       `127.0.0.1:${PORT}`,
       '--poll-interval',
       '200ms',
+      '--cpu-share-max',
+      '0',
       '--exclude',
       'none',
     ];

@@ -8,6 +8,9 @@ const CLI = join(SOURCE, 'cli.ts');
 /** Ends khan when this process is gone before it could tear down, as after a timeout of tap. */
 const END_WITH_PARENT = join(SOURCE, 'demo/end-with-parent.ts');
 
+/** Polls of less than a second may cost more than their share of a core. */
+const UNSTRETCHED = { KHAN_CPU_SHARE_MAX: '0' };
+
 export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -40,7 +43,7 @@ export class KhanProcess {
     const [program = '', ...rest] = [...through, ...command];
     this.#child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...foreignEnvironment(), ...env },
+      env: { ...foreignEnvironment(), ...UNSTRETCHED, ...env },
     });
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));

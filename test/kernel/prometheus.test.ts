@@ -26,7 +26,7 @@ async function startAgent(t: Test, netns: string) {
   const argv = ['--netns', netns, '--exclude', 'none', '--created-timestamps'];
   const settings = readSettings(
     agentSettings,
-    [...argv, '--series-ttl', '1s', '--poll-interval', `${POLL_MS}ms`],
+    [...argv, '--series-ttl', '1s', '--poll-interval', `${POLL_MS}ms`, '--cpu-share-max', '0'],
     {},
   );
   const { log } = capturedLog();

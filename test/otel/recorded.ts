@@ -33,7 +33,11 @@ import { EventMetrics } from '../../src/telemetry/event-metrics.ts';
 import { WHOLE_ADDRESS } from '../../src/telemetry/external-prefix.ts';
 import { KernelMetrics } from '../../src/telemetry/kernel-metrics.ts';
 import { observeMapping, QuestionMetrics } from '../../src/telemetry/mapping-metrics.ts';
-import { observeSnapshotTime, SelfMetrics } from '../../src/telemetry/self-metrics.ts';
+import {
+  observePollInterval,
+  observeSnapshotTime,
+  SelfMetrics,
+} from '../../src/telemetry/self-metrics.ts';
 import { StateMetrics } from '../../src/telemetry/state-metrics.ts';
 import { publicationOf, SeriesBuilder } from '../builders/series.ts';
 import { startedTelemetry } from '../builders/started-telemetry.ts';
@@ -70,6 +74,7 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
     lastAnswerMs: 1,
   }));
   observeSnapshotTime(meter, () => producer.takenAtMs);
+  observePollInterval(meter, { setMs: 30_000, inForceMs: 30_000 });
   new QuestionMetrics(meter).answered(1);
   new SelfMetrics(meter).recordCycle({
     result: 'success',

@@ -7,6 +7,7 @@ const PERIOD_MS = 100;
 interface Run {
   /** How long each tick takes; the signal aborts at the end of the last one. */
   readonly tickMs: readonly number[];
+  readonly periodMs?: () => number;
   readonly firstPeriodMs?: number;
   readonly tick?: (index: number) => void;
   readonly onError?: (error: unknown) => void;
@@ -19,6 +20,7 @@ function rethrow(error: unknown): never {
 /** A clock that only ticks and delays move; resolves to when each tick began. */
 async function run({
   tickMs,
+  periodMs = () => PERIOD_MS,
   firstPeriodMs = PERIOD_MS,
   tick,
   onError = () => {},
@@ -27,7 +29,7 @@ async function run({
   const beganMs: number[] = [];
   let nowMs = 5000;
   await every({
-    periodMs: PERIOD_MS,
+    periodMs,
     firstPeriodMs,
     signal: controller.signal,
     tick: async () => {
@@ -58,6 +60,13 @@ t.test('every() may begin in the middle of a period of its grid', async (t) => {
 
 t.test('every() skips the beats that an overrunning tick has missed', async (t) => {
   t.strictSame(await run({ tickMs: [250, 0, 100, 101, 0] }), [0, 300, 400, 500, 700]);
+});
+
+t.test('every() goes over to another period from the beat of the last tick on', async (t) => {
+  const periodsMs = [100, 100, 250, 250, 40, 40];
+  const periodMs = () => periodsMs.shift()!;
+  const tickMs = [0, 30, 0, 70, 130, 0];
+  t.strictSame(await run({ tickMs, periodMs }), [0, 100, 350, 600, 680, 840]);
 });
 
 t.test('every() begins each tick on a beat of its own, after the one before', async (t) => {

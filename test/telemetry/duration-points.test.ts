@@ -23,7 +23,7 @@ const labels = { src_app: 'web', dst_app: 'api', primary: true };
 t.test('durations are a histogram in seconds on the page', async (t) => {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
   const { log } = capturedLog();
-  const page = new PrometheusPage({ producer, pollIntervalMs: 1000, log });
+  const page = new PrometheusPage({ producer, pollIntervalMs: () => 1000, log });
   const provider = new MeterProvider({ readers: [page.reader] });
   t.teardown(() => provider.shutdown());
   const durations = [{ labels, startTimeMs: 1000, counts: countsOf(3) }];

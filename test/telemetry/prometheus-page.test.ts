@@ -28,7 +28,7 @@ async function servePage(t: Test, source?: Source) {
   const { log, lines } = capturedLog();
   const page = new PrometheusPage({
     producer: source ?? producer,
-    pollIntervalMs: POLL_INTERVAL_MS,
+    pollIntervalMs: () => POLL_INTERVAL_MS,
     log,
     now: () => clock.nowMs,
   });
@@ -316,7 +316,7 @@ t.test('a collection with an error is a 500, never a page without series', async
 t.test('a page without a MeterProvider is a 500', async (t) => {
   const { log } = capturedLog();
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
-  const page = new PrometheusPage({ producer, pollIntervalMs: POLL_INTERVAL_MS, log });
+  const page = new PrometheusPage({ producer, pollIntervalMs: () => POLL_INTERVAL_MS, log });
   const server = createServer((request, response) => void page.handle(request, response));
   const port = await listenOnLoopback(t, server);
   const response = await fetch(`http://127.0.0.1:${port}/metrics`);

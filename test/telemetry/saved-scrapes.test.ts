@@ -7,7 +7,7 @@ const CLIENT = '10.0.0.1';
 const NEW_CLIENT = '10.0.0.2';
 
 function createLog(): ScrapeLog {
-  return new ScrapeLog({ pollIntervalMs: POLL_INTERVAL_MS });
+  return new ScrapeLog({ pollIntervalMs: () => POLL_INTERVAL_MS });
 }
 
 t.test('what a client saw before a restart is not held again', async (t) => {

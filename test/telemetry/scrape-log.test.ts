@@ -7,7 +7,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 function createLog(): ScrapeLog {
-  return new ScrapeLog({ pollIntervalMs: POLL_INTERVAL_MS });
+  return new ScrapeLog({ pollIntervalMs: () => POLL_INTERVAL_MS });
 }
 
 t.test('for a client that never came before, a series is held for one poll interval', async (t) => {
@@ -41,6 +41,15 @@ t.test('of more than sixteen clients, the one that came longest ago is forgotten
   }
   t.equal(log.horizonMs('10.0.0.0', 100_000), 70_000);
   t.equal(log.horizonMs('10.0.0.1', 100_000), 1);
+});
+
+t.test('what a client was shown is not held again when the poll interval grows', async (t) => {
+  let pollIntervalMs = POLL_INTERVAL_MS;
+  const log = new ScrapeLog({ pollIntervalMs: () => pollIntervalMs });
+  t.equal(log.horizonMs('10.0.0.1', 200_000), 170_000);
+  pollIntervalMs = 5 * MINUTE_MS;
+  t.equal(log.horizonMs('10.0.0.2', 210_000), 170_000);
+  t.equal(log.horizonMs('10.0.0.2', 500_000), 200_000);
 });
 
 /** One step of a history: time passes, then a snapshot, its publication, or a scrape. */
