@@ -1,8 +1,9 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import type { ChunkPool } from './chunk-pool.ts';
 import type { Measure } from '../connections/measure.ts';
-import { ownAttributes, type ConnectionPoint } from './connection-point.ts';
+import { ownAttributes, toHrTime } from './connection-point.ts';
 import type { LabelPart, LabelParts } from './label-parts.ts';
+import type { SignalColumns } from './signal-columns.ts';
 
 /** Lines between two pauses: some 5 ms. */
 const SLICE_LINES = 20_000;
@@ -16,8 +17,8 @@ export interface Family {
   /** HELP, TYPE and what else comes before its samples. */
   readonly metadata: string;
   readonly sampleName: string;
-  readonly points: readonly ConnectionPoint[];
-  readonly valueOf: (point: ConnectionPoint) => number;
+  readonly columns: SignalColumns;
+  readonly valueOf: (columns: SignalColumns, row: number) => number;
   /** Name of a second sample behind each, with the start time of its series. */
   readonly createdName: string | undefined;
 }
@@ -28,40 +29,33 @@ export interface Encoded {
   readonly chunks: readonly Buffer[];
 }
 
-/**
- * The bytes of these families. It leaves the thread to others now and then, and still shows all values
- * as they were when it began.
- */
+/** The bytes of these families. It leaves the thread to others now and then. */
 export async function encodeFamilies(
   families: readonly Family[],
   { labels, pool }: { readonly labels: LabelParts; readonly pool: ChunkPool },
 ): Promise<Encoded> {
-  const valuesOf = new Map(families.map((family) => [family, takeValues(family)]));
   const output = new Output(pool);
-  for (const [family, values] of valuesOf) {
-    const { metadata, sampleName, points, createdName } = family;
+  for (const { metadata, sampleName, columns, valueOf, createdName } of families) {
     output.text(metadata);
     const sample = new SampleName(sampleName);
     const created = createdName === undefined ? undefined : new SampleName(createdName);
-    for (let at = 0; at < points.length; at++) {
-      const point = points[at]!;
-      const parts = labels.of(point.series);
-      output.line(sample, parts, point.measure, values[at]!);
-      if (created !== undefined) output.line(created, parts, point.measure, startSeconds(point));
-      if (at % SLICE_LINES === SLICE_LINES - 1) await pause();
+    for (let row = 0; row < columns.rows; row++) {
+      const series = columns.series[row]!;
+      const measure = columns.measure(row);
+      const parts = labels.of(series.labels);
+      output.line(sample, parts, measure, valueOf(columns, row));
+      if (created !== undefined) {
+        output.line(created, parts, measure, startSeconds(series.startTimeMs));
+      }
+      if (row % SLICE_LINES === SLICE_LINES - 1) await pause();
     }
   }
   labels.turn();
   return output.end();
 }
 
-function takeValues({ points, valueOf }: Family): Float64Array {
-  const values = new Float64Array(points.length);
-  for (let at = 0; at < points.length; at++) values[at] = valueOf(points[at]!);
-  return values;
-}
-
-function startSeconds({ startTime: [seconds, nanoseconds] }: ConnectionPoint): string {
+function startSeconds(epochMs: number): string {
+  const [seconds, nanoseconds] = toHrTime(epochMs);
   return `${seconds}.${String(Math.trunc(nanoseconds / 1e6)).padStart(3, '0')}`;
 }
 

@@ -2,18 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import {
   DataPointType,
-  type DataPoint,
-  type GaugeMetricData,
   type MetricData,
   type MetricProducer,
   type MetricReader,
   type ResourceMetrics,
-  type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import type { Log } from '../runtime/log.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { encodeFamilies, type Family } from './connection-lines.ts';
-import { ConnectionPoint } from './connection-point.ts';
+import { metricOf } from './connection-metrics.ts';
 import {
   chooseFormat,
   contentType,
@@ -25,13 +22,18 @@ import {
 import { LabelParts } from './label-parts.ts';
 import { PageBudget, RenderedPage, answer } from './rendered-page.ts';
 import { ScrapeLog } from './scrape-log.ts';
+import type { SignalColumns } from './signal-columns.ts';
 
 /** Characters of a user agent that tell clients apart. */
 const USER_AGENT_MAX = 128;
 
 interface Options {
-  /** `takenAtMs`: when the snapshot that it hands over was taken, in ms since the epoch. */
-  readonly producer: MetricProducer & { readonly takenAtMs: number };
+  readonly producer: {
+    /** When the snapshot that it hands over was taken, in ms since the epoch. */
+    readonly takenAtMs: number;
+    readonly columns: readonly SignalColumns[];
+    readonly others: MetricProducer;
+  };
   readonly pollIntervalMs: number;
   /** Tell in OpenMetrics since when each counter has counted: it doubles their lines. */
   readonly createdTimestamps?: boolean;
@@ -67,7 +69,7 @@ export class PrometheusPage {
     const { producer, pollIntervalMs } = this.#options;
     this.reader = new PrometheusExporter({
       preventServerStart: true,
-      metricProducers: [producer],
+      metricProducers: [producer.others],
     });
     this.scrapes = new ScrapeLog({ pollIntervalMs });
   }
@@ -122,12 +124,12 @@ export class PrometheusPage {
     if (errors.length > 0) {
       throw new AggregateError(errors, `Cannot collect the metrics: ${errors.length} errors`);
     }
-    const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+    const columns = this.#options.producer.columns.filter(({ rows }) => rows > 0);
     const connections = await encodeFamilies(
-      metrics.filter(isOfConnections).map((metric) => this.#family(metric, format, horizonMs)),
+      columns.map((ofSignal) => this.#family(ofSignal, format, horizonMs)),
       this.#encoding,
     );
-    const own = fromText(this.#serializer.serialize(ordinaryOf(resourceMetrics)), format);
+    const own = fromText(this.#serializer.serialize(allInPrometheusWords(resourceMetrics)), format);
     return new RenderedPage(
       [Buffer.from(own), ...connections.bytes, Buffer.from(endOf(format))],
       contentType(format),
@@ -138,16 +140,17 @@ export class PrometheusPage {
     );
   }
 
-  #family(metric: ConnectionMetric, format: Format, horizonMs: number): Family {
-    const { dataPoints: points } = metric;
+  #family(columns: SignalColumns, format: Format, horizonMs: number): Family {
+    const metric = inPrometheusWords(metricOf(columns.signal, []));
+    const { name, description: help } = metric.descriptor;
     const isMonotonic = metric.dataPointType === DataPointType.SUM && metric.isMonotonic;
-    const { name, description: help } = inPrometheusWords(metric).descriptor;
     const hasCreated = format === 'openmetrics' && this.#options.createdTimestamps;
     return {
       metadata: metadataOf({ name, help, type: isMonotonic ? 'counter' : 'gauge' }, format),
       sampleName: isMonotonic ? `${name}_total` : name,
-      points,
-      valueOf: ({ value, series }) => (isMonotonic && series.publishedAtMs > horizonMs ? 0 : value),
+      columns,
+      valueOf: ({ values, series }, row) =>
+        isMonotonic && series[row]!.publishedAtMs > horizonMs ? 0 : values[row]!,
       createdName: isMonotonic && hasCreated ? `${name}_created` : undefined,
     };
   }
@@ -175,23 +178,12 @@ function createSerializer(): PrometheusSerializer {
   );
 }
 
-type ConnectionMetric = (SumMetricData | GaugeMetricData) & {
-  readonly dataPoints: readonly ConnectionPoint[];
-};
-
-/** A metric's points are all of one kind. */
-function isOfConnections(metric: MetricData): metric is ConnectionMetric {
-  const [first]: readonly DataPoint<unknown>[] = metric.dataPoints;
-  return first instanceof ConnectionPoint;
-}
-
-/** All but the connection metrics, in Prometheus' words. */
-function ordinaryOf({ resource, scopeMetrics }: ResourceMetrics): ResourceMetrics {
+function allInPrometheusWords({ resource, scopeMetrics }: ResourceMetrics): ResourceMetrics {
   return {
     resource,
     scopeMetrics: scopeMetrics.map(({ scope, metrics }) => ({
       scope,
-      metrics: metrics.filter((metric) => !isOfConnections(metric)).map(inPrometheusWords),
+      metrics: metrics.map(inPrometheusWords),
     })),
   };
 }
