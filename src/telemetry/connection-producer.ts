@@ -140,9 +140,9 @@ export class ConnectionProducer implements MetricProducer {
   #makeMetrics(): readonly (SumMetricData | GaugeMetricData)[] {
     const takenAt = toHrTime(this.#takenAtMs);
     const metrics = this.#columns.map((columns) => {
-      const points = columns.series.map((series, row) => {
-        const point = this.#pointOf(series, columns.measure(row));
-        update(point, columns.values[row]!, takenAt);
+      const points = Array.from(columns.values, (value, row) => {
+        const point = this.#pointOf(columns.seriesOf(row), columns.measure(row));
+        update(point, value, takenAt);
         return point;
       });
       return metricOf(columns.signal, points);

@@ -5,7 +5,14 @@ import { ownAttributes } from './connection-point.ts';
 import { ORIGINAL } from './names.ts';
 import { contentType } from './exposition.ts';
 import { escapeLabelValue } from './label-parts.ts';
-import { PageBudget, RenderedPage, answer } from './rendered-page.ts';
+import {
+  answer,
+  chooseCoding,
+  compress,
+  PageBudget,
+  RenderedPage,
+  type Coding,
+} from './rendered-page.ts';
 import type { SignalColumns } from './signal-columns.ts';
 
 interface Options {
@@ -26,18 +33,19 @@ export class OriginalPage {
 
   /** Answers one scrape; a failure is logged and answered with 500, never thrown. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const page = this.#render();
-    await answer({ request, response }, page, this.#log);
+    const page = this.#render(chooseCoding(request));
+    await answer(response, page, this.#log);
     await page.then(
       (made) => made.letGo(),
       () => {},
     );
   }
 
-  async #render(): Promise<RenderedPage> {
+  async #render(coding: Coding): Promise<RenderedPage> {
     return this.#budget.make(async (onUnused) => {
-      const text = renderOriginal(this.#producer.columns);
-      return new RenderedPage([Buffer.from(text)], contentType('text'), onUnused);
+      const plain = [Buffer.from(renderOriginal(this.#producer.columns))];
+      const chunks = coding === 'gzip' ? await compress(plain) : plain;
+      return new RenderedPage({ contentType: contentType('text'), coding, chunks, onUnused });
     });
   }
 }
@@ -51,7 +59,7 @@ function renderOriginal(columns: readonly SignalColumns[]): string {
   for (const active of columns.filter(({ signal }) => signal === 'active')) {
     for (const [row, value] of active.values.entries()) {
       if (value === 0) continue;
-      const { labels } = active.series[row]!;
+      const { labels } = active.seriesOf(row);
       const line = originalLabels({ ...labels, ...ownAttributes(active.measure(row)) });
       connections.set(line, (connections.get(line) ?? 0) + value);
     }

@@ -8,18 +8,21 @@ import type { Publication, Series } from '../connections/series.ts';
  */
 export class SignalColumns {
   readonly signal: Signal;
-  readonly series: Series<Attributes>[];
+  /** Of the whole publication; one with a gauge stands there again for it. */
+  readonly series: readonly Series<Attributes>[];
+  /** Place in `series`, by row. */
+  readonly seriesAt: Uint32Array;
   readonly values: Float64Array;
   /** Those that there are. */
   readonly measures: Measure[] = [];
-  /** Place in `measures`; one signal has some forty at most. */
+  /** Place in `measures`, by row; one signal has some forty at most. */
   readonly measureAt: Uint8Array;
   #rows = 0;
 
-  constructor(signal: Signal, rows: number) {
+  constructor(signal: Signal, series: readonly Series<Attributes>[], rows: number) {
     this.signal = signal;
-    // oxlint-disable-next-line unicorn/no-new-array -- with as much room as it needs, and no more
-    this.series = new Array<Series<Attributes>>(rows);
+    this.series = series;
+    this.seriesAt = new Uint32Array(rows);
     this.values = new Float64Array(rows);
     this.measureAt = new Uint8Array(rows);
   }
@@ -32,11 +35,15 @@ export class SignalColumns {
     return this.measures[this.measureAt[row]!]!;
   }
 
-  add(series: Series<Attributes>, measure: Measure, value: number): void {
+  seriesOf(row: number): Series<Attributes> {
+    return this.series[this.seriesAt[row]!]!;
+  }
+
+  add(seriesAt: number, measure: Measure, value: number): void {
     const row = this.#rows++;
     const known = this.measures.indexOf(measure);
     this.measureAt[row] = known < 0 ? this.measures.push(measure) - 1 : known;
-    this.series[row] = series;
+    this.seriesAt[row] = seriesAt;
     this.values[row] = value;
   }
 }
@@ -46,19 +53,20 @@ export function columnsOf({
   series,
   gauges,
 }: Pick<Publication<Attributes>, 'series' | 'gauges'>): readonly SignalColumns[] {
+  const live = [...series];
+  const all = [...live, ...gauges.map((gauge) => gauge.series)];
   const rows = bySignal(() => 0);
-  for (const { measures } of series) for (const { signal } of measures) rows[signal]++;
+  for (const { measures } of live) for (const { signal } of measures) rows[signal]++;
   for (const { measure } of gauges) rows[measure.signal]++;
-  const columns = bySignal((signal) => new SignalColumns(signal, rows[signal]));
-  for (const one of series) {
-    const { measures, values } = one;
+  const columns = bySignal((signal) => new SignalColumns(signal, all, rows[signal]));
+  for (const [place, { measures, values }] of live.entries()) {
     for (let at = 0; at < measures.length; at++) {
       const measure = measures[at]!;
-      columns[measure.signal].add(one, measure, values[at]!);
+      columns[measure.signal].add(place, measure, values[at]!);
     }
   }
-  for (const { series: one, measure, value } of gauges) {
-    columns[measure.signal].add(one, measure, value);
+  for (const [at, { measure, value }] of gauges.entries()) {
+    columns[measure.signal].add(live.length + at, measure, value);
   }
   return SIGNALS.map((signal) => columns[signal]);
 }
