@@ -30,7 +30,6 @@ import { AgentState } from './agent-state.ts';
 import { checkSettings, type AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
 import { Cycle } from './cycle.ts';
-import { FileNames } from './file-names.ts';
 import { NO_NAMES, type Names } from './names.ts';
 import { PollInterval } from './poll-interval.ts';
 import { SnapshotSource } from './snapshot-source.ts';
@@ -132,7 +131,7 @@ export async function createAgent(
   const { meter, push } = telemetry;
   observeSnapshotTime(meter, () => producer.takenAtMs);
   observePollInterval(meter, interval);
-  const names = namesFrom(settings, { resources: setup, meter, log });
+  const names = await namesFrom(settings, { resources: setup, meter, log });
   const ledger = new Ledger({
     nodeName,
     seriesMax: settings['series-max'],
@@ -190,16 +189,18 @@ function leaksFrom(
   };
 }
 
-function namesFrom(
+/** What reads a file is loaded only when there is one: it costs 2 MB. */
+async function namesFrom(
   settings: AgentSettings,
   {
     resources,
     meter,
     log,
   }: { readonly resources: AsyncDisposableStack; readonly meter: Meter; readonly log: Log },
-): Names {
+): Promise<Names> {
   const { 'inventory-file': path, 'controller-url': url, 'node-name': nodeName } = settings;
   if (path !== undefined) {
+    const { FileNames } = await import('./file-names.ts');
     const names = new FileNames({ path, log });
     observeMapping(meter, () => names.mapping);
     return names;

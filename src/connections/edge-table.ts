@@ -207,7 +207,8 @@ export class EdgeTable {
 
   #reserve(slots: number): void {
     if (slots <= this.#isLive.length) return;
-    const size = this.#isLive.length * 2;
+    // All of it is written to in each snapshot, so that what is spare takes memory too.
+    const size = Math.ceil(this.#isLive.length * 1.25);
     this.#keys = grown(this.#keys, size * this.#stride);
     this.counts.grow(size);
     const isLive = new Uint8Array(size);

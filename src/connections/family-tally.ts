@@ -31,8 +31,6 @@ export class FamilyTally {
   #isBaseline = false;
   /** When the dump ended, in seconds since the epoch. */
   #takenAtS = 0;
-  /** Rows that found no counterpart while both dumps were read side by side. */
-  readonly #unpaired: number[] = [];
   /** Rows of the last snapshot without a counterpart, by identity. */
   readonly #index = new HashIndex();
   /** What became of each row of the last snapshot. */
@@ -123,12 +121,12 @@ export class FamilyTally {
   #count(baseline: boolean): number {
     const rows = this.#rows;
     const last = this.#lastRows;
-    this.#unpaired.length = 0;
     // The kernel walks its buckets in the same order each time, so both dumps run side by side: the
     // next row is mostly the one that followed last time, or some have gone in between. Where many
     // have gone at once, a longer look now and then brings the two together again.
     let ahead = 0;
     let missed = 0;
+    let unpaired = 0;
     for (let row = 0; row < rows.count; row++) {
       if (ahead < last.count && rows.isUnchanged(row, last, ahead)) {
         this.#countStillThere(row, ahead++);
@@ -147,18 +145,21 @@ export class FamilyTally {
         missed++;
       }
       if (before < stop && last.isCounted(before)) this.#countPaired(row, before);
-      else this.#unpaired.push(row);
+      else unpaired++;
     }
-    return rows.count - this.#countUnpaired(baseline);
+    return unpaired === 0 ? rows.count : rows.count - this.#countUnpaired(baseline);
   }
 
-  /** Rows that are new, out of order, or there for the second time; returns how many are the latter. */
+  /**
+   * Rows that are new, out of order, or there for the second time: those that found no counterpart while
+   * both dumps were read side by side. Returns how many are there for the second time.
+   */
   #countUnpaired(baseline: boolean): number {
-    if (this.#unpaired.length === 0) return 0;
     const rows = this.#rows;
     this.#indexUnpairedOfLast();
     let repeated = 0;
-    for (const row of this.#unpaired) {
+    for (let row = 0; row < rows.count; row++) {
+      if (rows.isCounted(row)) continue;
       const before = this.#find(row);
       if (before >= 0 && this.#fates[before] === GONE) this.#countPaired(row, before);
       else if (before >= 0 || isRepeated(rows, row)) repeated++;

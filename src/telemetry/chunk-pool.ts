@@ -5,17 +5,19 @@ const CHUNK_BYTES = 512 * 1024;
  * a page of 30 MB makes it collect garbage, which takes several times as long as writing the page.
  */
 export class ChunkPool {
-  #free: Buffer[] = [];
+  #free: ArrayBufferLike[] = [];
 
   /** With room for this many bytes, or more. */
   take(bytesMin: number): Buffer {
     if (bytesMin > CHUNK_BYTES) return Buffer.allocUnsafeSlow(bytesMin);
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    return Buffer.from(this.#free.pop() ?? new ArrayBuffer(CHUNK_BYTES));
   }
 
-  /** All chunks of a page that nobody reads any more. What is free is no more than a page has taken. */
-  give(chunks: readonly Buffer[]): void {
-    const usable = chunks.filter(({ length }) => length === CHUNK_BYTES);
+  /** Parts of chunks, one of each, that nobody reads any more. What is free is no more than was given at once. */
+  give(pieces: readonly Uint8Array[]): void {
+    const usable = pieces.flatMap(({ buffer }) =>
+      buffer.byteLength === CHUNK_BYTES ? [buffer] : [],
+    );
     this.#free = [...this.#free, ...usable].slice(0, Math.max(usable.length, 1));
   }
 }

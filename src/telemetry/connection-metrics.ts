@@ -47,20 +47,17 @@ export class PointLists {
     this.#lists[point.measure.signal].push(point);
   }
 
-  of(signal: Signal): readonly ConnectionPoint[] {
-    return this.#lists[signal];
-  }
-
   /** One metric for each signal, the empty ones included. */
   toMetrics(): (SumMetricData | GaugeMetricData)[] {
-    return SIGNALS.map((signal) => metricOf(METRICS[signal], this.#lists[signal]));
+    return SIGNALS.map((signal) => metricOf(signal, this.#lists[signal]));
   }
 }
 
-function metricOf(
-  { metric, kind }: ConnectionMetric,
+export function metricOf(
+  signal: Signal,
   dataPoints: ConnectionPoint[],
 ): SumMetricData | GaugeMetricData {
+  const { metric, kind } = METRICS[signal];
   const aggregationTemporality = AggregationTemporality.CUMULATIVE;
   if (kind === 'gauge') {
     const descriptor = { ...metric, valueType: ValueType.DOUBLE };

@@ -1,7 +1,6 @@
 import type { Attributes, HrTime } from '@opentelemetry/api';
 import type { DataPoint } from '@opentelemetry/sdk-metrics';
 import type { Measure, Signal } from '../connections/measure.ts';
-import type { LabelPart } from './label-parts.ts';
 import { ATTRIBUTE } from './names.ts';
 
 /** The attribute that tells the points of one series and signal apart. */
@@ -48,8 +47,6 @@ export class PointSeries {
   readonly publishedAtMs: number;
   /** In the order of the series' measures, of which none ever goes while the series lives. */
   points: readonly ConnectionPoint[] = [];
-  /** The attributes as the Prometheus page has them; undefined as long as they were on none. */
-  labelParts: readonly LabelPart[] | undefined;
 
   constructor(attributes: Attributes, startTime: HrTime, publishedAtMs: number) {
     this.attributes = attributes;

@@ -7,15 +7,18 @@ import {
   type DataPoint,
   type GaugeMetricData,
   type HistogramMetricData,
+  type MetricData,
   type MetricProducer,
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
+import type { Measure } from '../connections/measure.ts';
 import type { Publication, Series } from '../connections/series.ts';
-import { PointLists } from './connection-metrics.ts';
+import { metricOf } from './connection-metrics.ts';
 import { pointOf, PointSeries, toHrTime, type ConnectionPoint } from './connection-point.ts';
 import { DurationPoints } from './duration-points.ts';
 import { METRIC, type MetricName } from './metric-names.ts';
 import { ATTRIBUTE, SCOPE_NAME } from './names.ts';
+import { columnsOf, type SignalColumns } from './signal-columns.ts';
 
 /** Series between two pauses of {@link ConnectionProducer.prepare}. */
 const SLICE_SERIES = 500;
@@ -36,8 +39,9 @@ interface EndedKeeper {
  * which a series can end: instruments keep every attribute set for ever, and fold all above 2,000
  * into one (Metrics SDK specification, "MetricProducer": bridges for pre-processed data).
  *
- * Temporality is cumulative, with a start time per series. Collecting is handing over what the last
- * publication made: it does no work, cannot fail, and before the first publication gives nothing.
+ * Temporality is cumulative, with a start time per series. The pages read `columns`; data points are
+ * made where somebody collects them, and for a push before it does. Before the first publication there
+ * is nothing.
  */
 export class ConnectionProducer implements MetricProducer {
   readonly #scope: { readonly name: string; readonly version: string };
@@ -46,10 +50,16 @@ export class ConnectionProducer implements MetricProducer {
   readonly #points = new WeakMap<Series<Attributes>, PointSeries>();
   #firstTakenAt: HrTime | undefined;
   #takenAtMs = Number.NEGATIVE_INFINITY;
-  #active: readonly ConnectionPoint[] = [];
+  #columns: readonly SignalColumns[] = [];
   readonly #durations = new DurationPoints();
-  #metrics: (SumMetricData | GaugeMetricData | HistogramMetricData)[] = [];
+  /** Of `#columns`, once somebody has asked for them. */
+  #metrics: readonly (SumMetricData | GaugeMetricData)[] | undefined;
+  #otherMetrics: readonly (SumMetricData | HistogramMetricData)[] = [];
   #endedKeeper: EndedKeeper | undefined;
+  /** What is not in `columns`: how long connections lasted, and the table. */
+  readonly others: MetricProducer = {
+    collect: async () => this.#collected([...this.#otherMetrics]),
+  };
 
   constructor({ nodeName, version }: { readonly nodeName: string; readonly version: string }) {
     this.#scope = { name: SCOPE_NAME, version };
@@ -61,9 +71,9 @@ export class ConnectionProducer implements MetricProducer {
     return this.#takenAtMs;
   }
 
-  /** Connections in the table as of the last publication: one point a series and state. */
-  get active(): readonly DataPoint<number>[] {
-    return this.#active;
+  /** Everything about connections as of the last publication, by signal. */
+  get columns(): readonly SignalColumns[] {
+    return this.#columns;
   }
 
   /** From the next publication on, tells of each series that ends; its points never change again. */
@@ -72,10 +82,11 @@ export class ConnectionProducer implements MetricProducer {
   }
 
   /**
-   * Makes the points that a publication adds, and pauses at every yield: thousands of new series at
-   * once would block the event loop. Shows nothing; publish() makes what is still missing.
+   * Makes the points that a publication adds for a push, and pauses at every yield: thousands of new
+   * series at once would block the event loop. Shows nothing; publish() makes what is still missing.
    */
   *prepare(publication: Publication<Attributes>): Generator<void, void> {
+    if (this.#endedKeeper === undefined) return;
     let prepared = 0;
     for (const series of publication.series) {
       if (series.publishedAtMs < publication.takenAtMs && this.#points.has(series)) continue;
@@ -85,30 +96,17 @@ export class ConnectionProducer implements MetricProducer {
   }
 
   /**
-   * Takes the state of the ledger after a snapshot. The arrays are new each time: a push that is
-   * under way goes on with those it was given.
+   * Takes the state of the ledger after a snapshot. The columns and lists are new each time: whoever
+   * reads a page or pushes goes on with those they were given.
    */
   publish(publication: Publication<Attributes>, table: ConntrackTable): void {
     const takenAt = toHrTime(publication.takenAtMs);
     this.#firstTakenAt ??= takenAt;
     const tableTimes = { startTime: this.#firstTakenAt, endTime: takenAt };
-    const lists = new PointLists();
-    for (const series of publication.series) {
-      const { points } = this.#updated(series, takenAt);
-      for (const point of points) lists.add(point);
-    }
-    for (const { series, measure, value } of publication.gauges) {
-      const point = pointOf(this.pointsOf(series), measure);
-      update(point, value, takenAt);
-      lists.add(point);
-    }
-    if (this.#endedKeeper !== undefined) {
-      this.#tellEnded(publication.ended, this.#endedKeeper, takenAt);
-    }
     this.#takenAtMs = publication.takenAtMs;
-    this.#active = lists.of('active');
-    this.#metrics = [
-      ...lists.toMetrics(),
+    this.#columns = columnsOf(publication);
+    this.#metrics = undefined;
+    this.#otherMetrics = [
       this.#durations.metricOf(publication.durations, takenAt, toHrTime),
       sum(METRIC.conntrackEntries, this.#tablePoints(table.entries, tableTimes), {
         isMonotonic: false,
@@ -117,6 +115,9 @@ export class ConnectionProducer implements MetricProducer {
         isMonotonic: false,
       }),
     ].filter(({ dataPoints }) => dataPoints.length > 0);
+    if (this.#endedKeeper === undefined) return;
+    this.#metrics = this.#makeMetrics();
+    this.#tellEnded(publication.ended, this.#endedKeeper, takenAt);
   }
 
   /** They show nothing before they are published. */
@@ -132,24 +133,42 @@ export class ConnectionProducer implements MetricProducer {
   }
 
   async collect(): Promise<CollectionResult> {
-    const scopeMetrics =
-      this.#metrics.length > 0 ? [{ scope: this.#scope, metrics: this.#metrics }] : [];
-    // The reader puts the MeterProvider's resource in the place of this one.
-    return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
+    this.#metrics ??= this.#makeMetrics();
+    return this.#collected([...this.#metrics, ...this.#otherMetrics]);
   }
 
-  #updated(series: Series<Attributes>, takenAt: HrTime): PointSeries {
+  #makeMetrics(): readonly (SumMetricData | GaugeMetricData)[] {
+    const takenAt = toHrTime(this.#takenAtMs);
+    const metrics = this.#columns.map((columns) => {
+      const points = Array.from(columns.values, (value, row) => {
+        const point = this.#pointOf(columns.seriesOf(row), columns.measure(row));
+        update(point, value, takenAt);
+        return point;
+      });
+      return metricOf(columns.signal, points);
+    });
+    return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
+  }
+
+  /** The series' own, or a new one of a gauge. */
+  #pointOf(series: Series<Attributes>, measure: Measure): ConnectionPoint {
     const made = this.pointsOf(series);
-    const { points } = made;
-    const { values } = series;
-    for (let at = 0; at < points.length; at++) update(points[at]!, values[at]!, takenAt);
-    return made;
+    return made.points.find((point) => point.measure === measure) ?? pointOf(made, measure);
+  }
+
+  #collected(metrics: MetricData[]): CollectionResult {
+    const scopeMetrics = metrics.length > 0 ? [{ scope: this.#scope, metrics }] : [];
+    // The reader puts the MeterProvider's resource in the place of this one.
+    return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
 
   #tellEnded(ended: readonly Series<Attributes>[], keeper: EndedKeeper, takenAt: HrTime): void {
     for (const series of ended) {
       // Some end before they are ever published.
-      if (this.#points.has(series)) keeper.add(this.#updated(series, takenAt));
+      if (!this.#points.has(series)) continue;
+      const made = this.pointsOf(series);
+      for (const [at, point] of made.points.entries()) update(point, series.values[at]!, takenAt);
+      keeper.add(made);
     }
   }
 

@@ -8,12 +8,6 @@ export interface LabelPart {
   page: number;
 }
 
-interface Labelled {
-  readonly attributes: Attributes;
-  /** Kept with the series, because there are as many. */
-  labelParts: readonly LabelPart[] | undefined;
-}
-
 /**
  * The labels of all series on the Prometheus page, in parts that many series share: those of the source,
  * those of the destination, and the rest. Memory grows with endpoints, and a line is put together by
@@ -22,6 +16,8 @@ interface Labelled {
  */
 export class LabelParts {
   readonly #parts = new Map<string, LabelPart>();
+  /** By the labels of a series, and gone with them. */
+  readonly #partsOf = new WeakMap<Attributes, readonly LabelPart[]>();
   #page = 0;
 
   get size(): number {
@@ -29,8 +25,12 @@ export class LabelParts {
   }
 
   /** The parts of a series, in the order of its attributes; noted as being on this page. */
-  of(series: Labelled): readonly LabelPart[] {
-    const parts = (series.labelParts ??= this.#make(series.attributes));
+  of(attributes: Attributes): readonly LabelPart[] {
+    let parts = this.#partsOf.get(attributes);
+    if (parts === undefined) {
+      parts = this.#make(attributes);
+      this.#partsOf.set(attributes, parts);
+    }
     for (const part of parts) part.page = this.#page;
     return parts;
   }

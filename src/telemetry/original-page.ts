@@ -1,15 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Attributes } from '@opentelemetry/api';
-import type { DataPoint } from '@opentelemetry/sdk-metrics';
 import type { Log } from '../runtime/log.ts';
+import { ownAttributes } from './connection-point.ts';
 import { ORIGINAL } from './names.ts';
 import { contentType } from './exposition.ts';
 import { escapeLabelValue } from './label-parts.ts';
-import { PageBudget, RenderedPage, answer } from './rendered-page.ts';
+import {
+  answer,
+  chooseCoding,
+  compress,
+  PageBudget,
+  RenderedPage,
+  type Coding,
+} from './rendered-page.ts';
+import type { SignalColumns } from './signal-columns.ts';
 
 interface Options {
-  /** `active`: connections in the table now, one point a series and state. */
-  readonly producer: { readonly active: Iterable<DataPoint<number>> };
+  readonly producer: { readonly columns: readonly SignalColumns[] };
   readonly log: Log;
 }
 
@@ -26,18 +33,19 @@ export class OriginalPage {
 
   /** Answers one scrape; a failure is logged and answered with 500, never thrown. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const page = this.#render();
-    await answer({ request, response }, page, this.#log);
+    const page = this.#render(chooseCoding(request));
+    await answer(response, page, this.#log);
     await page.then(
       (made) => made.letGo(),
       () => {},
     );
   }
 
-  async #render(): Promise<RenderedPage> {
+  async #render(coding: Coding): Promise<RenderedPage> {
     return this.#budget.make(async (onUnused) => {
-      const text = renderOriginal(this.#producer.active);
-      return new RenderedPage([Buffer.from(text)], contentType('text'), onUnused);
+      const plain = [Buffer.from(renderOriginal(this.#producer.columns))];
+      const chunks = coding === 'gzip' ? await compress(plain) : plain;
+      return new RenderedPage({ contentType: contentType('text'), coding, chunks, onUnused });
     });
   }
 }
@@ -46,12 +54,15 @@ export class OriginalPage {
  * All labels stand on every line, empty where there is no value. Series that differ in anything else
  * (`primary`) are one line, and what has no connection has no line.
  */
-function renderOriginal(active: Iterable<DataPoint<number>>): string {
+function renderOriginal(columns: readonly SignalColumns[]): string {
   const connections = new Map<string, number>();
-  for (const { attributes, value } of active) {
-    if (value === 0) continue;
-    const line = originalLabels(attributes);
-    connections.set(line, (connections.get(line) ?? 0) + value);
+  for (const active of columns.filter(({ signal }) => signal === 'active')) {
+    for (const [row, value] of active.values.entries()) {
+      if (value === 0) continue;
+      const { labels } = active.seriesOf(row);
+      const line = originalLabels({ ...labels, ...ownAttributes(active.measure(row)) });
+      connections.set(line, (connections.get(line) ?? 0) + value);
+    }
   }
   let text = `# HELP ${ORIGINAL.name} ${ORIGINAL.description}\n# TYPE ${ORIGINAL.name} gauge\n`;
   for (const [labels, count] of connections) text += `${ORIGINAL.name}{${labels}} ${count}\n`;

@@ -1,19 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate as pause } from 'node:timers/promises';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import {
   DataPointType,
-  type DataPoint,
-  type GaugeMetricData,
   type MetricData,
   type MetricProducer,
   type MetricReader,
   type ResourceMetrics,
-  type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import type { Log } from '../runtime/log.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { encodeFamilies, type Family } from './connection-lines.ts';
-import { ConnectionPoint } from './connection-point.ts';
+import { metricOf } from './connection-metrics.ts';
 import {
   chooseFormat,
   contentType,
@@ -23,15 +21,29 @@ import {
   type Format,
 } from './exposition.ts';
 import { LabelParts } from './label-parts.ts';
-import { PageBudget, RenderedPage, answer } from './rendered-page.ts';
+import {
+  answer,
+  chooseCoding,
+  compress,
+  PageBudget,
+  RenderedPage,
+  type Coding,
+} from './rendered-page.ts';
 import { ScrapeLog } from './scrape-log.ts';
+import type { SignalColumns } from './signal-columns.ts';
 
+/** Pieces between two pauses: some 4 ms. */
+const SLICE_PIECES = 8;
 /** Characters of a user agent that tell clients apart. */
 const USER_AGENT_MAX = 128;
 
 interface Options {
-  /** `takenAtMs`: when the snapshot that it hands over was taken, in ms since the epoch. */
-  readonly producer: MetricProducer & { readonly takenAtMs: number };
+  readonly producer: {
+    /** When the snapshot that it hands over was taken, in ms since the epoch. */
+    readonly takenAtMs: number;
+    readonly columns: readonly SignalColumns[];
+    readonly others: MetricProducer;
+  };
   /** In force now. */
   readonly pollIntervalMs: () => number;
   /** Tell in OpenMetrics since when each counter has counted: it doubles their lines. */
@@ -39,6 +51,12 @@ interface Options {
   readonly log: Log;
   /** Ms since the epoch. */
   readonly now?: () => number;
+}
+
+/** What clients must agree in to share a page. */
+interface PageKind {
+  readonly format: Format;
+  readonly coding: Coding;
 }
 
 interface Rendering {
@@ -60,7 +78,8 @@ export class PrometheusPage {
   readonly #options: Required<Options>;
   readonly #serializer = createSerializer();
   readonly #encoding = { labels: new LabelParts(), pool: new ChunkPool() };
-  readonly #shared = new Map<Format, Rendering>();
+  /** By kind, as text. */
+  readonly #shared = new Map<string, Rendering>();
   readonly #budget = new PageBudget();
 
   constructor(options: Options) {
@@ -68,7 +87,7 @@ export class PrometheusPage {
     const { producer, pollIntervalMs } = this.#options;
     this.reader = new PrometheusExporter({
       preventServerStart: true,
-      metricProducers: [producer],
+      metricProducers: [producer.others],
     });
     this.scrapes = new ScrapeLog({ pollIntervalMs });
   }
@@ -77,17 +96,20 @@ export class PrometheusPage {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { now, log } = this.#options;
     const client = clientOf(request);
-    const format = chooseFormat(request.headers.accept);
-    const rendering = this.#share(format, this.scrapes.horizonMs(client, now()));
-    if (await answer({ request, response }, rendering.page, log)) {
+    const kind = { format: chooseFormat(request.headers.accept), coding: chooseCoding(request) };
+    const rendering = this.#share(kind, this.scrapes.horizonMs(client, now()));
+    if (await answer(response, rendering.page, log)) {
       this.scrapes.note(client, { nowMs: now(), seenAtMs: rendering.seenAtMs });
     }
   }
 
   /** The page with all values as they are, nothing held: for one look, `khan agent --once`. */
   async render(): Promise<string> {
-    const page = await this.#render('text', Number.POSITIVE_INFINITY);
-    const { text } = page;
+    const page = await this.#render(
+      { format: 'text', coding: 'identity' },
+      Number.POSITIVE_INFINITY,
+    );
+    const text = Buffer.concat(page.chunks).toString();
     page.letGo();
     return text;
   }
@@ -96,15 +118,16 @@ export class PrometheusPage {
    * A page that is being made serves all who come meanwhile, and those who had to wait while the
    * loop was busy with it. It must not show a client more than its own horizon allows.
    */
-  #share(format: Format, horizonMs: number): Rendering {
-    const shared = this.#shared.get(format);
+  #share(kind: PageKind, horizonMs: number): Rendering {
+    const key = `${kind.format} ${kind.coding}`;
+    const shared = this.#shared.get(key);
     if (shared !== undefined && shared.horizonMs <= horizonMs) return shared;
-    const page = this.#render(format, horizonMs);
+    const page = this.#render(kind, horizonMs);
     // Read before collecting: taken too early it holds a series longer, too late would lose one.
     const rendering = { horizonMs, seenAtMs: this.#options.producer.takenAtMs, page };
-    this.#shared.set(format, rendering);
+    this.#shared.set(key, rendering);
     const end = (made?: RenderedPage): void => {
-      if (this.#shared.get(format) === rendering) this.#shared.delete(format);
+      if (this.#shared.get(key) === rendering) this.#shared.delete(key);
       made?.letGo();
     };
     page.then(
@@ -114,41 +137,59 @@ export class PrometheusPage {
     return rendering;
   }
 
-  async #render(format: Format, horizonMs: number): Promise<RenderedPage> {
-    return this.#budget.make((onUnused) => this.#encode(format, horizonMs, onUnused));
+  async #render(kind: PageKind, horizonMs: number): Promise<RenderedPage> {
+    return this.#budget.make((onUnused) => this.#make(kind, horizonMs, onUnused));
   }
 
-  async #encode(format: Format, horizonMs: number, onUnused: () => void): Promise<RenderedPage> {
+  async #make(kind: PageKind, horizonMs: number, onUnused: () => void): Promise<RenderedPage> {
+    const { format, coding } = kind;
+    const { pool } = this.#encoding;
     const { resourceMetrics, errors } = await this.reader.collect();
     if (errors.length > 0) {
       throw new AggregateError(errors, `Cannot collect the metrics: ${errors.length} errors`);
     }
-    const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
-    const connections = await encodeFamilies(
-      metrics.filter(isOfConnections).map((metric) => this.#family(metric, format, horizonMs)),
-      this.#encoding,
-    );
-    const own = fromText(this.#serializer.serialize(ordinaryOf(resourceMetrics)), format);
-    return new RenderedPage(
-      [Buffer.from(own), ...connections.bytes, Buffer.from(endOf(format))],
-      contentType(format),
-      () => {
+    const pieces = this.#encode(resourceMetrics, format, horizonMs);
+    if (coding === 'gzip') {
+      const chunks = await compress(pieces, (piece) => pool.give([piece]));
+      return new RenderedPage({ contentType: contentType(format), coding, chunks, onUnused });
+    }
+    const chunks: Uint8Array[] = [];
+    for (const piece of pieces) {
+      if (chunks.push(piece) % SLICE_PIECES === 0) await pause();
+    }
+    return new RenderedPage({
+      contentType: contentType(format),
+      coding,
+      chunks,
+      onUnused: () => {
         onUnused();
-        this.#encoding.pool.give(connections.chunks);
+        pool.give(chunks);
       },
-    );
+    });
   }
 
-  #family(metric: ConnectionMetric, format: Format, horizonMs: number): Family {
-    const { dataPoints: points } = metric;
+  *#encode(others: ResourceMetrics, format: Format, horizonMs: number): Generator<Uint8Array> {
+    // Columns never change: all values are those of the moment in which this begins.
+    const columns = this.#options.producer.columns.filter(({ rows }) => rows > 0);
+    const families = columns.map((ofSignal) => this.#family(ofSignal, format, horizonMs));
+    const text = this.#serializer.serialize(allInPrometheusWords(others));
+    yield Buffer.from(fromText(text, format));
+    yield* encodeFamilies(families, this.#encoding);
+    yield Buffer.from(endOf(format));
+  }
+
+  #family(columns: SignalColumns, format: Format, horizonMs: number): Family {
+    const metric = inPrometheusWords(metricOf(columns.signal, []));
+    const { name, description: help } = metric.descriptor;
     const isMonotonic = metric.dataPointType === DataPointType.SUM && metric.isMonotonic;
-    const { name, description: help } = inPrometheusWords(metric).descriptor;
     const hasCreated = format === 'openmetrics' && this.#options.createdTimestamps;
     return {
       metadata: metadataOf({ name, help, type: isMonotonic ? 'counter' : 'gauge' }, format),
       sampleName: isMonotonic ? `${name}_total` : name,
-      points,
-      valueOf: ({ value, series }) => (isMonotonic && series.publishedAtMs > horizonMs ? 0 : value),
+      columns,
+      valueOf: isMonotonic
+        ? (row) => (columns.seriesOf(row).publishedAtMs > horizonMs ? 0 : columns.values[row]!)
+        : (row) => columns.values[row]!,
       createdName: isMonotonic && hasCreated ? `${name}_created` : undefined,
     };
   }
@@ -176,23 +217,12 @@ function createSerializer(): PrometheusSerializer {
   );
 }
 
-type ConnectionMetric = (SumMetricData | GaugeMetricData) & {
-  readonly dataPoints: readonly ConnectionPoint[];
-};
-
-/** A metric's points are all of one kind. */
-function isOfConnections(metric: MetricData): metric is ConnectionMetric {
-  const [first]: readonly DataPoint<unknown>[] = metric.dataPoints;
-  return first instanceof ConnectionPoint;
-}
-
-/** All but the connection metrics, in Prometheus' words. */
-function ordinaryOf({ resource, scopeMetrics }: ResourceMetrics): ResourceMetrics {
+function allInPrometheusWords({ resource, scopeMetrics }: ResourceMetrics): ResourceMetrics {
   return {
     resource,
     scopeMetrics: scopeMetrics.map(({ scope, metrics }) => ({
       scope,
-      metrics: metrics.filter((metric) => !isOfConnections(metric)).map(inPrometheusWords),
+      metrics: metrics.map(inPrometheusWords),
     })),
   };
 }

@@ -1,15 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
+import { createGzip, type Gzip } from 'node:zlib';
 import type { Log } from '../runtime/log.ts';
 
 /** The fastest level: it makes the page a ninth; level 6 saves a third of that for twice the time. */
 const GZIP_LEVEL = 1;
+/** Above the C library's threshold (Dockerfile): what is freed goes back to the system. */
+const GZIP_CHUNK_BYTES = 256 * 1024;
 
 /** Of one path, of up to 30 MB each. */
 const PAGES_MAX = 8;
+
+export type Coding = 'gzip' | 'identity';
 
 /** Bounds how many pages are made or read at once: a reader who stops reading holds one. */
 export class PageBudget {
@@ -31,20 +34,26 @@ export class PageBudget {
   }
 }
 
-/** One page, compressed at most once however many clients ask for it. */
+/** One page in one coding, however many clients ask for it. */
 export class RenderedPage {
   readonly contentType: string;
+  readonly coding: Coding;
   readonly chunks: readonly Uint8Array[];
   readonly #onUnused: () => void;
-  #compressed: Promise<readonly Uint8Array[]> | undefined;
   /** Whoever made it has it, too. */
   #uses = 1;
 
-  /** `onUnused` is told once when all have let go of it: its memory may be used again. */
-  constructor(chunks: readonly Uint8Array[], contentType: string, onUnused: () => void) {
-    this.chunks = chunks;
-    this.contentType = contentType;
-    this.#onUnused = onUnused;
+  constructor(options: {
+    readonly contentType: string;
+    readonly coding: Coding;
+    readonly chunks: readonly Uint8Array[];
+    /** Is told once when all have let go of it: its memory may be used again. */
+    readonly onUnused: () => void;
+  }) {
+    this.contentType = options.contentType;
+    this.coding = options.coding;
+    this.chunks = options.chunks;
+    this.#onUnused = options.onUnused;
   }
 
   hold(): void {
@@ -55,15 +64,6 @@ export class RenderedPage {
     this.#uses--;
     if (this.#uses === 0) this.#onUnused();
   }
-
-  get text(): string {
-    return Buffer.concat(this.chunks).toString('utf8');
-  }
-
-  /** Compression runs on the thread pool. */
-  get compressed(): Promise<readonly Uint8Array[]> {
-    return (this.#compressed ??= compress(this.chunks));
-  }
 }
 
 /**
@@ -71,30 +71,26 @@ export class RenderedPage {
  * that the target is well and all series have ended. Resolves to whether the client got the page.
  */
 export async function answer(
-  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  response: ServerResponse,
   page: Promise<RenderedPage>,
   log: Log,
 ): Promise<boolean> {
-  const { request, response } = exchange;
-  const isCompressed = acceptsGzip(request.headers['accept-encoding']);
-  let rendered: RenderedPage | undefined;
-  let chunks: readonly Uint8Array[];
+  let rendered: RenderedPage;
   try {
     rendered = await page;
-    rendered.hold();
-    chunks = isCompressed ? await rendered.compressed : rendered.chunks;
   } catch (error) {
-    rendered?.letGo();
     log.error({ err: error }, 'Cannot render the page: scrape answered with 500');
     response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' });
     response.end('Cannot render the page: see the log\n');
     return false;
   }
+  const { contentType, coding, chunks } = rendered;
+  rendered.hold();
   response.writeHead(200, {
-    'content-type': rendered.contentType,
+    'content-type': contentType,
     vary: 'accept, accept-encoding',
     'content-length': chunks.reduce((bytes, chunk) => bytes + chunk.length, 0),
-    ...(isCompressed && { 'content-encoding': 'gzip' }),
+    ...(coding !== 'identity' && { 'content-encoding': coding }),
   });
   try {
     await pipeline(Readable.from(chunks, { objectMode: true }), response);
@@ -107,15 +103,41 @@ export async function answer(
   }
 }
 
-async function compress(chunks: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
-  const gzip = createGzip({ level: GZIP_LEVEL });
-  const [compressed] = await Promise.all([buffer(gzip), pipeline(Readable.from(chunks), gzip)]);
-  return [compressed];
+/**
+ * Compression runs on the thread pool. `onRead` is told of each piece that has been read: its memory may
+ * be used again for the next one.
+ */
+export async function compress(
+  pieces: Iterable<Uint8Array>,
+  onRead: (piece: Uint8Array) => void = () => {},
+): Promise<readonly Uint8Array[]> {
+  const gzip = createGzip({ level: GZIP_LEVEL, chunkSize: GZIP_CHUNK_BYTES });
+  const compressed = Array.fromAsync<Uint8Array>(gzip);
+  try {
+    for (const piece of pieces) {
+      await written(gzip, piece);
+      onRead(piece);
+    }
+    gzip.end();
+  } catch (error) {
+    gzip.destroy();
+    await compressed.catch(() => {});
+    throw error;
+  }
+  return compressed;
+}
+
+function written(gzip: Gzip, piece: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    gzip.write(piece, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 /** RFC 9110, 12.5.3: a coding with a quality of 0 is refused. */
-function acceptsGzip(acceptEncoding: string | readonly string[] | undefined): boolean {
-  return String(acceptEncoding ?? '')
-    .split(',')
-    .some((coding) => /^\s*(x-)?gzip\s*(;(?!\s*q=0(\.0*)?\s*$).*)?$/i.test(coding));
+export function chooseCoding({ headers }: IncomingMessage): Coding {
+  const codings = (headers['accept-encoding'] ?? '').split(',');
+  const isGzip = codings.some((coding) =>
+    /^\s*(x-)?gzip\s*(;(?!\s*q=0(\.0*)?\s*$).*)?$/i.test(coding),
+  );
+  return isGzip ? 'gzip' : 'identity';
 }

@@ -55,6 +55,24 @@ async function servePage(t: Test, source?: Source) {
   return { producer, page, provider, clock, lines, port, handled, fetchPage, scrape };
 }
 
+/** What the producer says, once `collecting` is over. */
+function sourceOf(producer: ConnectionProducer, collecting: () => Promise<void>): Source {
+  return {
+    get takenAtMs() {
+      return producer.takenAtMs;
+    },
+    get columns() {
+      return producer.columns;
+    },
+    others: {
+      async collect() {
+        await collecting();
+        return producer.others.collect();
+      },
+    },
+  };
+}
+
 function sample(page: string, name: string): string | undefined {
   return page
     .split('\n')
@@ -246,16 +264,10 @@ t.test('scrapes at one time share one rendering, and each is noted', async (t) =
   const collection = Promise.withResolvers<undefined>();
   let collections = 0;
   const inner = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
-  const source: Source = {
-    get takenAtMs() {
-      return inner.takenAtMs;
-    },
-    async collect() {
-      collections += 1;
-      await collection.promise;
-      return inner.collect();
-    },
-  };
+  const source = sourceOf(inner, async () => {
+    collections += 1;
+    await collection.promise;
+  });
   const { clock, handled, scrape } = await servePage(t, source);
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 60_000 });
   inner.publish(publicationOf(30_000), TABLE);
@@ -275,16 +287,10 @@ t.test('a shared page never shows a scraper a value before its 0', async (t) => 
   const collection = Promise.withResolvers<undefined>();
   const inner = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
   let collections = 0;
-  const source: Source = {
-    get takenAtMs() {
-      return inner.takenAtMs;
-    },
-    async collect() {
-      collections += 1;
-      if (collections === 2) await collection.promise;
-      return inner.collect();
-    },
-  };
+  const source = sourceOf(inner, async () => {
+    collections += 1;
+    if (collections === 2) await collection.promise;
+  });
   const { clock, handled, scrape } = await servePage(t, source);
   inner.publish(publicationOf(30_000), TABLE);
   await scrape('127.0.0.2');
