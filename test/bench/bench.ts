@@ -1,11 +1,20 @@
 import { Failure } from '../../src/runtime/failure.ts';
-import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
+import {
+  choice,
+  flag,
+  integer,
+  list,
+  oneOf,
+  readSettings,
+  settingsHelp,
+} from '../../src/runtime/settings.ts';
 import { benchController } from './controller.ts';
-import { benchCycle } from './cycle.ts';
+import { benchCycle, READERS } from './cycle.ts';
 import { benchEvents } from './events.ts';
 import { benchFleet } from './fleet.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchLeaks } from './leaks.ts';
+import { benchLoad } from './load.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
 import { benchSignals } from './signals.ts';
@@ -19,6 +28,7 @@ const SCENARIOS = {
   fleet: benchFleet,
   footprint: benchFootprint,
   leaks: benchLeaks,
+  load: benchLoad,
   otlp: benchOtlp,
   page: benchPage,
   signals: benchSignals,
@@ -33,6 +43,7 @@ const settings = {
       'fleet',
       'footprint',
       'leaks',
+      'load',
       'otlp',
       'page',
       'signals',
@@ -46,6 +57,7 @@ const settings = {
       'not, with the same short connections; footprint: memory and start-up time of both programs, as ' +
       'shipped and from source; signals: the cycle with each of --signals, against none of them; ' +
       'fleet: a cluster of agents and two controllers, one of which dies, against a bare server; ' +
+      'load: an agent that is scraped and pushes all the time, against one that nobody asks; ' +
       'leaks: simulated clients that leak or only look like it, each so often as there are rounds',
   }),
   entries: integer({
@@ -59,6 +71,21 @@ const settings = {
     min: 1,
     max: 1_000_000,
     description: 'Edges that the entries belong to',
+  }),
+  ipv6: integer({
+    default: 15,
+    min: 0,
+    max: 100,
+    unit: '%',
+    description: 'Edges of cycle that are between IPv6 addresses',
+  }),
+  replace: flag({ description: 'A fifth of the entries is replaced before each round of cycle' }),
+  beside: list({
+    type: `list of ${READERS.join(', ')}`,
+    parse: oneOf(READERS),
+    default: 'none',
+    description:
+      'Who else reads the table in each round of cycle: conntrack -L, and /proc/net/nf_conntrack',
   }),
   pods: integer({
     default: 150_000,
@@ -83,6 +110,12 @@ const settings = {
     min: 1,
     max: 1000,
     description: 'Rounds; each measures the baseline and the scenario, and the median is reported',
+  }),
+  'unwell-rounds': integer({
+    default: 60,
+    min: 1,
+    max: 1000,
+    description: 'Pushes of otlp to a collector that is away, and to one that does not answer',
   }),
   state: flag({
     description:

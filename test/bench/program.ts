@@ -13,9 +13,10 @@ export function startProgram(
   argv: readonly string[],
   resources: AsyncDisposableStack,
   env: Readonly<Record<string, string>> = {},
+  stderr: 'inherit' | 'pipe' = 'inherit',
 ): ChildProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...argv], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', stderr, 'ipc'],
     env: { ...process.env, ...env },
   });
   resources.defer(async () => {
