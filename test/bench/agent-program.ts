@@ -5,9 +5,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { blockOf } from './controller-program.ts';
-import { cpuSecondsOf, memoryOf, startProgram } from './program.ts';
-
-export const REPOSITORY = join(import.meta.dirname, '../..');
+import { cpuSecondsOf, memoryOf, REPOSITORY, startProgram } from './program.ts';
 
 /** What cycle.ts logs at its level `debug`. */
 const PUBLISHED = 'Snapshot published';
@@ -84,6 +82,8 @@ export class AgentProgram {
         const [line] = await once(this.#lines, 'line', { signal });
         if (String(line).includes(PUBLISHED)) seen++;
       }
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
     } finally {
       this.child.off('exit', onExit);
     }

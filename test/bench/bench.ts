@@ -7,7 +7,9 @@ import {
   oneOf,
   readSettings,
   settingsHelp,
+  text,
 } from '../../src/runtime/settings.ts';
+import { compare } from './compare.ts';
 import { benchController } from './controller.ts';
 import { benchCycle, READERS } from './cycle.ts';
 import { benchEvents } from './events.ts';
@@ -145,6 +147,9 @@ const settings = {
     max: 3600,
     description: 'Poll interval of a fleet',
   }),
+  compare: text({
+    description: 'Revision that runs beside this working tree, in turn: cycle, page and controller',
+  }),
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;
 
@@ -153,8 +158,11 @@ if (argv.includes('--help')) {
   process.stdout.write(`Usage: npm run bench -- [options]\n\n${settingsHelp(settings)}`);
 } else {
   try {
-    const { scenario, json, ...size } = readSettings(settings, argv, process.env);
-    const results = await SCENARIOS[scenario](size);
+    const { scenario, json, compare: other, ...size } = readSettings(settings, argv, process.env);
+    const results =
+      other === undefined
+        ? await SCENARIOS[scenario](size)
+        : await compare(other, { scenario, ...size });
     if (json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
     // oxlint-disable-next-line no-console -- the table is what was asked for
     else console.table(results);

@@ -6,9 +6,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../src/demo/command.ts';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import { kubeconfigFor, memoryOf, startProgram, statusOf, temporaryFolder } from './program.ts';
+import {
+  kubeconfigFor,
+  memoryOf,
+  REPOSITORY,
+  startProgram,
+  statusOf,
+  temporaryFolder,
+} from './program.ts';
 
-const REPOSITORY = join(import.meta.dirname, '../..');
 const READY_MS_MAX = 30_000;
 const CHECK_MS = 2;
 /** Cycles that an agent has behind it when its memory is read. */
@@ -51,8 +57,6 @@ type Sample = Pick<FootprintResult, 'ready_ms' | 'rss_mb' | 'rss_scraped_mb' | '
 export async function benchFootprint(size: FootprintSize): Promise<FootprintResult[]> {
   await using resources = new AsyncDisposableStack();
   const staged = await temporaryFolder(resources);
-  const run = (program: string, argv: readonly string[]) =>
-    execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
   run('npm', ['run', '-s', 'build']);
   run(process.execPath, ['deploy/image/stage.ts', staged]);
 
@@ -113,6 +117,10 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
     ...table,
     ...medians(samples),
   }));
+}
+
+function run(program: string, argv: readonly string[]): void {
+  execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 /** What the Dockerfile's ENTRYPOINT and ENV set for Node. */

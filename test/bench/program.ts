@@ -5,6 +5,8 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+export const REPOSITORY = join(import.meta.dirname, '../..');
+
 /** /proc counts in USER_HZ. */
 const TICKS_PER_SECOND = 100;
 
