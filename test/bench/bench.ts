@@ -19,6 +19,7 @@ import { benchLeaks } from './leaks.ts';
 import { benchLoad } from './load.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
+import { profile } from './profile.ts';
 import { benchSignals } from './signals.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
@@ -150,6 +151,10 @@ const settings = {
   compare: text({
     description: 'Revision that runs beside this working tree, in turn: cycle, page and controller',
   }),
+  profile: text({
+    description:
+      'Folder for a .cpuprofile of each thread and a flame graph: cycle, page, otlp and controller',
+  }),
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;
 
@@ -158,11 +163,14 @@ if (argv.includes('--help')) {
   process.stdout.write(`Usage: npm run bench -- [options]\n\n${settingsHelp(settings)}`);
 } else {
   try {
-    const { scenario, json, compare: other, ...size } = readSettings(settings, argv, process.env);
+    const given = readSettings(settings, argv, process.env);
+    const { json, compare: other, profile: folder, ...size } = given;
     const results =
-      other === undefined
-        ? await SCENARIOS[scenario](size)
-        : await compare(other, { scenario, ...size });
+      other !== undefined
+        ? await compare(other, size)
+        : folder !== undefined
+          ? await profile(folder, size)
+          : await SCENARIOS[size.scenario](size);
     if (json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
     // oxlint-disable-next-line no-console -- the table is what was asked for
     else console.table(results);

@@ -89,7 +89,7 @@ export const COMPARED: Readonly<Record<string, Compared>> = {
       async () => {
         await using own = new AsyncDisposableStack();
         const began = performance.now();
-        const { controller, pages } = await startController(server, own, [], repository);
+        const { controller, pages } = await startController(server, own, [], { repository });
         await until(async () => (await statusOf(pages)) === 200);
         const ms = performance.now() - began;
         const { rss_peak_mb } = await memoryOf(controller);

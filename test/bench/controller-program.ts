@@ -13,7 +13,10 @@ export async function startController(
   server: string,
   resources: AsyncDisposableStack,
   argv: readonly string[] = [],
-  repository = REPOSITORY,
+  {
+    repository = REPOSITORY,
+    env = {},
+  }: { readonly repository?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ) {
   const kubeconfig = await kubeconfigFor(server, resources);
   const [port, pagesPort] = [await freePort(0), await freePort(0)];
@@ -29,6 +32,7 @@ export async function startController(
       .concat(['--listen', listen, '--metrics-listen', pages, '--log-level', 'error'])
       .concat(argv),
     resources,
+    env,
   );
   return { controller, port, url: `http://${listen}`, pages: `http://${pages}` };
 }

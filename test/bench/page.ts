@@ -81,20 +81,24 @@ export async function benchPage({ series, rounds }: Size): Promise<PageResult[]>
   return results;
 }
 
-class PageServer {
-  readonly #child: ChildProcess;
+export class PageServer {
+  readonly child: ChildProcess;
   readonly #port: number;
   readonly #headers: Readonly<Record<string, string>>;
 
   private constructor(child: ChildProcess, port: number, { format, encoding }: Way) {
-    this.#child = child;
+    this.child = child;
     this.#port = port;
     this.#headers = { accept: ACCEPT[format], 'accept-encoding': encoding };
   }
 
-  static async start(way: Way, series: number): Promise<PageServer> {
+  static async start(
+    way: Way,
+    series: number,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<PageServer> {
     const argv = ['--by', way.by, '--series', String(series)];
-    const child = fork(SERVER, argv);
+    const child = fork(SERVER, argv, { env: { ...process.env, ...env } });
     const [{ port }] = await once(child, 'message');
     return new PageServer(child, port, way);
   }
@@ -109,7 +113,7 @@ class PageServer {
   }
 
   stop(): void {
-    this.#child.kill();
+    this.child.kill();
   }
 
   async #read(): Promise<number> {
@@ -121,8 +125,8 @@ class PageServer {
   }
 
   async #ask(wish: 'next' | 'measure'): Promise<Measured> {
-    this.#child.send(wish);
-    const [answer] = await once(this.#child, 'message');
+    this.child.send(wish);
+    const [answer] = await once(this.child, 'message');
     return answer;
   }
 }
