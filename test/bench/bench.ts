@@ -7,10 +7,11 @@ import {
   oneOf,
   readSettings,
   settingsHelp,
+  type SettingsOf,
   text,
 } from '../../src/runtime/settings.ts';
 import { compare } from './compare.ts';
-import { benchController } from './controller.ts';
+import { benchController, benchSync } from './controller.ts';
 import { benchCycle, READERS } from './cycle.ts';
 import { benchEvents } from './events.ts';
 import { benchFleet } from './fleet.ts';
@@ -21,6 +22,7 @@ import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
 import { profile } from './profile.ts';
 import { benchSignals } from './signals.ts';
+import { runSuite } from './suite.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
@@ -35,24 +37,30 @@ const SCENARIOS = {
   otlp: benchOtlp,
   page: benchPage,
   signals: benchSignals,
+  sync: benchSync,
 };
+
+const SCENARIO_NAMES = [
+  'controller',
+  'cycle',
+  'events',
+  'fleet',
+  'footprint',
+  'leaks',
+  'load',
+  'otlp',
+  'page',
+  'signals',
+  'sync',
+] as const satisfies readonly (keyof typeof SCENARIOS)[];
 
 const settings = {
   scenario: choice({
-    choices: [
-      'controller',
-      'cycle',
-      'events',
-      'fleet',
-      'footprint',
-      'leaks',
-      'load',
-      'otlp',
-      'page',
-      'signals',
-    ],
-    default: 'cycle',
+    choices: ['all', ...SCENARIO_NAMES],
+    default: 'all',
     description:
+      'all: each of the others, small enough to end in ten minutes, with a table for ' +
+      'docs/performance.md; it is the default unless a size is given, which is one of cycle; ' +
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +
@@ -120,6 +128,7 @@ const settings = {
     max: 1000,
     description: 'Pushes of otlp to a collector that is away, and to one that does not answer',
   }),
+  shipped: flag({ description: 'Footprint only as shipped, and not from source as well' }),
   state: flag({
     description:
       'The agent of cycle and footprint keeps its state, in a directory of the benchmark',
@@ -158,22 +167,40 @@ const settings = {
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;
 
+type Settings = SettingsOf<typeof settings>;
+
+async function measure({ json, compare: other, profile: folder, ...size }: Settings) {
+  const { scenario } = size;
+  if (other !== undefined) return compare(other, size);
+  if (folder !== undefined) return profile(folder, size);
+  if (scenario !== 'all') return SCENARIOS[scenario](size);
+  const { rows, text: table } = await runSuite();
+  if (!json) process.stdout.write(table);
+  return json ? rows : [];
+}
+
+/** Sizes are those of one scenario, and one is compared at a time. */
+function withScenario(argv: readonly string[]): readonly string[] {
+  const names = argv
+    .filter((argument) => argument.startsWith('--'))
+    .map((argument) => argument.split('=', 1)[0]!);
+  const isOfAll = names.every((name) => name === '--json' || name === '--profile');
+  return isOfAll || names.includes('--scenario') ? argv : [...argv, '--scenario', 'cycle'];
+}
+
 const argv = process.argv.slice(2);
 if (argv.includes('--help')) {
   process.stdout.write(`Usage: npm run bench -- [options]\n\n${settingsHelp(settings)}`);
 } else {
   try {
-    const given = readSettings(settings, argv, process.env);
-    const { json, compare: other, profile: folder, ...size } = given;
-    const results =
-      other !== undefined
-        ? await compare(other, size)
-        : folder !== undefined
-          ? await profile(folder, size)
-          : await SCENARIOS[size.scenario](size);
-    if (json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
-    // oxlint-disable-next-line no-console -- the table is what was asked for
-    else console.table(results);
+    const given = readSettings(settings, withScenario(argv), process.env);
+    const results = await measure(given);
+    if (given.json) {
+      for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
+    } else if (results.length > 0) {
+      // oxlint-disable-next-line no-console -- the table is what was asked for
+      console.table(results);
+    }
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     process.stderr.write(`${error.message}\n`);

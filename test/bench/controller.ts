@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool, request } from 'undici';
@@ -53,29 +52,27 @@ export interface ControllerResult extends Told<'resolve_cold_ms' | 'resolve_warm
   readonly cpu_share: number;
 }
 
-/** The controller beside a fake API server on plain HTTP, and agents without TLS. */
+/** The first sync alone. */
+export type SyncResult = Pick<
+  ControllerResult,
+  'scenario' | 'pods' | 'sync_ms' | 'baseline_ms' | 'ratio' | 'rss_peak_mb' | 'sync_block_ms'
+>;
+
+/** The controller beside a fake API server on plain HTTP, until it is ready. */
+export async function benchSync({ pods }: Pick<ControllerSize, 'pods'>): Promise<SyncResult[]> {
+  await using resources = new AsyncDisposableStack();
+  const { controller, sync } = await synced(pods, resources);
+  const { rss_peak_mb } = await memoryOf(controller);
+  return [{ scenario: 'sync', pods, ...sync, rss_peak_mb }];
+}
+
+/** The same, and then agents without TLS. */
 export async function benchController({
   pods,
   rounds,
 }: ControllerSize): Promise<ControllerResult[]> {
   await using resources = new AsyncDisposableStack();
-  const api = startProgram(
-    [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(pods)],
-    resources,
-  );
-  const [line] = await once(api.stdout!, 'data');
-  const server = `http://127.0.0.1:${String(line).trim()}`;
-
-  const baselineMs = await timed(async () => readPods(server, pods));
-  const began = performance.now();
-  const { controller, url, pages } = await startController(server, resources);
-  await until(async () => (await statusOf(pages)) !== undefined);
-  // Loading modules blocks too, but nobody is served yet.
-  await blockOf(controller);
-  await until(async () => (await statusOf(pages)) === 200);
-  const syncMs = performance.now() - began;
-  const syncBlockMs = await blockOf(controller);
-
+  const { controller, url, pages, sync } = await synced(pods, resources);
   const agents = new Pool(url, { connections: CONNECTIONS });
   resources.defer(() => agents.destroy());
   const wanted = Array.from({ length: ADDRESSES }, (_, at) =>
@@ -106,11 +103,8 @@ export async function benchController({
     {
       scenario: 'controller',
       pods,
-      sync_ms: rounded(syncMs, 2),
-      baseline_ms: rounded(baselineMs, 2),
-      ratio: rounded(syncMs / baselineMs, 2),
+      ...sync,
       ...memory,
-      sync_block_ms: rounded(syncBlockMs, 2),
       churn_block_ms: rounded(churnBlockMs, 2),
       ...tell({ resolve_cold_ms: cold, resolve_warm_ms: warm }, 2),
       paced: steps,
@@ -118,6 +112,29 @@ export async function benchController({
       ...load,
     },
   ];
+}
+
+async function synced(pods: number, resources: AsyncDisposableStack) {
+  const api = startProgram(
+    [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(pods)],
+    resources,
+  );
+  const server = `http://127.0.0.1:${await lineOf(api)}`;
+  const baselineMs = await timed(async () => readPods(server, pods));
+  const began = performance.now();
+  const { controller, url, pages } = await startController(server, resources);
+  await until(async () => (await statusOf(pages)) !== undefined);
+  // Loading modules blocks too, but nobody is served yet.
+  await blockOf(controller);
+  await until(async () => (await statusOf(pages)) === 200);
+  const syncMs = performance.now() - began;
+  const sync = {
+    sync_ms: rounded(syncMs, 2),
+    baseline_ms: rounded(baselineMs, 2),
+    ratio: rounded(syncMs / baselineMs, 2),
+    sync_block_ms: rounded(await blockOf(controller), 2),
+  };
+  return { controller, url, pages, sync };
 }
 
 /** The first `pods` of the stream, one JSON.parse() each. */

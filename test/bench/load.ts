@@ -10,7 +10,9 @@ import { rounded, tell, type Told } from './spread.ts';
  * One line of the result: `cycle_ms` of each round, and against the quiet agent's of the same round;
  * `scrape_ms` from the request to the last byte.
  */
-interface LoadResult extends Told<'cycle_ms' | 'ratio' | 'scrape_ms' | 'block_ms' | 'cpu_ms'> {
+export interface LoadResult extends Told<
+  'cycle_ms' | 'ratio' | 'scrape_ms' | 'block_ms' | 'cpu_ms'
+> {
   readonly scenario: string;
   readonly load: 'quiet' | 'scraped and pushed';
   readonly entries: number;

@@ -21,6 +21,8 @@ export interface PageResult extends Measured, Told<'made_ms' | 'cpu_ms' | 'times
   readonly format: string;
   readonly encoding: string;
   readonly wire_mb: number;
+  /** The peak of memory after all scrapes against that after half of them. */
+  readonly rss_growth: number;
 }
 
 interface Way {
@@ -72,6 +74,7 @@ export async function benchPage({ series, rounds }: Size): Promise<PageResult[]>
         ),
         block_ms: medianOf(of('block_ms'), 1),
         wire_mb: rounded(medianOf(of('bytes')) / 1e6, 1),
+        rss_growth: rounded(of('rss_peak_mb').at(-1)! / of('rss_peak_mb')[rounds >> 1]!, 3),
         rss_peak_mb: rounded(Math.max(...of('rss_peak_mb')), 1),
       });
     } finally {

@@ -14,7 +14,7 @@ import { tell, type Told } from './spread.ts';
  * One line of the result; ratios are medians of the rounds' own, against the agent that tells none.
  * `cpu_ms` is the processor time of both threads.
  */
-interface SignalsResult extends Told<'ms' | 'ratio' | 'cpu_ms' | 'cpu_ratio'> {
+export interface SignalsResult extends Told<'ms' | 'ratio' | 'cpu_ms' | 'cpu_ratio'> {
   readonly scenario: string;
   readonly entries: number;
   readonly edges: number;

@@ -37,3 +37,11 @@ export function tell<const Name extends string>(
   });
   return Object.fromEntries(told);
 }
+
+/** From what a result tells, where null is nothing. */
+export function toldSpread(
+  median: number | null,
+  [low, high]: readonly [low: number, high: number],
+): Spread | undefined {
+  return median === null ? undefined : { median, low, high };
+}
