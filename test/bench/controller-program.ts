@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../src/demo/khan-process.ts';
-import { kubeconfigFor, startProgram } from './program.ts';
+import { kubeconfigFor, REPOSITORY, startProgram } from './program.ts';
 
 const WAIT_MS_MAX = 300_000;
 const CHECK_MS = 20;
@@ -13,17 +13,26 @@ export async function startController(
   server: string,
   resources: AsyncDisposableStack,
   argv: readonly string[] = [],
+  {
+    repository = REPOSITORY,
+    env = {},
+  }: { readonly repository?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ) {
   const kubeconfig = await kubeconfigFor(server, resources);
   const [port, pagesPort] = [await freePort(0), await freePort(0)];
   const [listen, pages] = [`127.0.0.1:${port}`, `127.0.0.1:${pagesPort}`];
-  const source = join(import.meta.dirname, '../../src');
   const controller = startProgram(
-    ['--import', join(import.meta.dirname, 'report-block.ts'), join(source, 'cli.ts'), 'controller']
+    [
+      '--import',
+      join(import.meta.dirname, 'report-block.ts'),
+      join(repository, 'src/cli.ts'),
+      'controller',
+    ]
       .concat(['--kubeconfig', kubeconfig, '--service-accounts', 'khan/khan-agent', '--tls', 'off'])
       .concat(['--listen', listen, '--metrics-listen', pages, '--log-level', 'error'])
       .concat(argv),
     resources,
+    env,
   );
   return { controller, port, url: `http://${listen}`, pages: `http://${pages}` };
 }

@@ -7,6 +7,7 @@ import { parsePage } from '../../src/telemetry/samples.ts';
 import type { Shortly } from '../kernel/short-connections.ts';
 import { createTracked, make } from '../kernel/tracked.ts';
 import { startProgram, statusOf } from './program.ts';
+import { medianOf, rounded, tell, type Told } from './spread.ts';
 
 const CLI = join(import.meta.dirname, '../../src/cli.ts');
 const POLL_MS = 5_000;
@@ -26,20 +27,18 @@ export interface EventsSize {
   readonly rounds: number;
 }
 
-/** One line of the result, medians over the rounds. */
-interface EventsResult {
+/**
+ * One line of the result, medians over the rounds. `counted_share` is of the connections, those counted
+ * as opened; `cpu_ms` is of the agent, from the first of them until all have left the table; `ratio`
+ * against the agent without events that ran beside it.
+ */
+export interface EventsResult extends Told<'counted_share' | 'cpu_ms' | 'ratio'> {
   readonly scenario: string;
   readonly events: 'none' | 'destroy';
   readonly connections: number;
   readonly per_second: number;
-  /** Of these, counted as opened. */
-  readonly counted_share: number;
-  /** Of the agent, from the first of them until all have left the table. */
-  readonly cpu_ms: number;
-  /** The same as a share of one core. */
+  /** `cpu_ms` as a share of one core. */
   readonly cpu_share: number;
-  /** Against the agent without events that ran beside it. */
-  readonly ratio: number;
 }
 
 interface Sample {
@@ -76,17 +75,19 @@ export async function benchEvents({ connections, rounds }: EventsSize): Promise<
   }
   return agents.map(({ events }, at) => {
     const mine = samples.map((round) => round[at]!);
-    const seconds = median(mine.map((sample) => sample.seconds));
-    const cpuMs = median(mine.map((sample) => sample.cpuMs));
+    const seconds = medianOf(mine.map((sample) => sample.seconds));
+    const cpuMs = medianOf(mine.map((sample) => sample.cpuMs));
     return {
       scenario: 'events',
       events,
       connections,
       per_second: Math.round(connections / seconds),
-      counted_share: rounded(median(mine.map(({ counted }) => counted)) / connections),
-      cpu_ms: cpuMs,
+      ...tell({
+        counted_share: mine.map(({ counted }) => counted / connections),
+        cpu_ms: mine.map((sample) => sample.cpuMs),
+        ratio: samples.map((round) => round[at]!.cpuMs / round[0]!.cpuMs),
+      }),
       cpu_share: rounded(cpuMs / 1000 / (seconds + (POLLS_BEHIND * POLL_MS) / 1000)),
-      ratio: rounded(median(samples.map((round) => round[at]!.cpuMs / round[0]!.cpuMs))),
     };
   });
 }
@@ -140,13 +141,4 @@ async function cpuMsOf(pid: number | undefined): Promise<number> {
   // Behind the name, which is in parentheses and may hold anything: state is field 3, utime is 14.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

@@ -10,6 +10,7 @@ import { exchange } from '../../src/netlink/exchange.ts';
 import { enterNetworkNamespace, NetlinkSocket } from '../../src/netlink/socket.ts';
 import {
   be32,
+  CT_DELETE,
   CT_NEW,
   CTA_STATUS,
   CTA_TIMEOUT,
@@ -45,7 +46,10 @@ const NLM_F_REQUEST = 0x01;
 const NLM_F_ACK = 0x04;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
-const CREATE = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL;
+const CREATE = { type: CT_NEW, flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL };
+const DELETE = { type: CT_DELETE, flags: NLM_F_REQUEST };
+/** One of so many entries is replaced at a time. */
+const REPLACED_PART = 5;
 
 /** A send() may be as long as net.core.wmem_default, which is 208 KiB, less the kernel's own share. */
 const BATCH_BYTES = 192 * 1024;
@@ -59,6 +63,26 @@ const PORTS = 0x1_0000 - FIRST_PORT;
  * kernel says it has then. Throws a NetlinkError at the first entry that the kernel refuses.
  */
 export function fillTable(filling: Filling): number {
+  write(messagesOf(filling, CREATE), CREATE);
+  using table = new ConntrackTable();
+  return table.use().entries;
+}
+
+/**
+ * Deletes a fifth of the entries that {@link fillTable} has written, and writes as many of the same
+ * edges with other client ports. `turn` counts the calls, from 0.
+ */
+export function replaceFifth(filling: Filling, turn: number): void {
+  const generation = Math.floor(turn / REPLACED_PART);
+  const inGeneration = (g: number): Choice => ({
+    picks: (edge, nth) => (edge + nth) % REPLACED_PART === turn % REPLACED_PART,
+    shift: (count) => g * count,
+  });
+  write(messagesOf(filling, DELETE, inGeneration(generation)), DELETE);
+  write(messagesOf(filling, CREATE, inGeneration(generation + 1)), CREATE);
+}
+
+function write(messages: Iterable<Uint8Array>, { type, flags }: typeof CREATE): void {
   using socket = new NetlinkSocket(NETLINK_NETFILTER);
   const batch = new Uint8Array(BATCH_BYTES);
   let bytes = 0;
@@ -67,20 +91,20 @@ export function fillTable(filling: Filling): number {
   const flush = () => {
     if (bytes === 0) return;
     // Only the last message asks for an acknowledgement; a refused one answers anyway.
-    new DataView(batch.buffer).setUint16(last + 6, CREATE | NLM_F_ACK, true);
+    new DataView(batch.buffer).setUint16(last + 6, flags | NLM_F_ACK, true);
     exchange({
-      operation: 'fill the connection tracking table',
+      operation: 'write to the connection tracking table',
       transport: socket,
       request: batch.subarray(0, bytes),
       sequence,
-      answerType: CT_NEW,
+      answerType: type,
       visit: () => true,
       timeoutMs: BATCH_TIMEOUT_MS,
     });
     sequence++;
     bytes = 0;
   };
-  for (const one of creations(filling)) {
+  for (const one of messages) {
     if (bytes + one.length > BATCH_BYTES) flush();
     batch.set(one, bytes);
     new DataView(batch.buffer).setUint32(bytes + 8, sequence, true);
@@ -88,8 +112,6 @@ export function fillTable(filling: Filling): number {
     bytes += one.length;
   }
   flush();
-  using table = new ConntrackTable();
-  return table.use().entries;
 }
 
 /** What is written, in no particular order. */
@@ -99,16 +121,31 @@ export function* flowsOf(filling: Filling): Generator<Flow> {
   }
 }
 
+/** Some of the connections, and how many others of the edge had their client ports before them. */
+interface Choice {
+  readonly picks: (edge: number, nth: number) => boolean;
+  readonly shift: (connections: number) => number;
+}
+
+const ALL: Choice = { picks: () => true, shift: () => 0 };
+
 /** The messages of flowsOf(). One array is used again for the connections of an edge. */
-function* creations(filling: Filling): Generator<Uint8Array> {
+function* messagesOf(
+  filling: Filling,
+  header: typeof CREATE,
+  { picks, shift }: Choice = ALL,
+): Generator<Uint8Array> {
   for (let edge = 0; edge < Math.min(filling.edges, filling.entries); edge++) {
     // Connections of one edge and state differ in nothing but the client's port.
     const templates = new Map<string, Template>();
-    for (let nth = 0; nth < connectionsOf(edge, filling); nth++) {
+    const count = connectionsOf(edge, filling);
+    for (let base = 0; base < count; base++) {
+      if (!picks(edge, base)) continue;
+      const nth = base + shift(count);
       const { state, status } = statusOf(edge, nth);
       let template = templates.get(`${state} ${status}`);
       if (template === undefined) {
-        template = templateOf(flowOf(edge, nth, filling));
+        template = templateOf(flowOf(edge, nth, filling), header);
         templates.set(`${state} ${status}`, template);
       }
       const { bytes, clientPortsAt } = template;
@@ -124,23 +161,24 @@ function* creations(filling: Filling): Generator<Uint8Array> {
 interface Template {
   readonly bytes: Uint8Array;
   /** Where the source port of the original and the destination port of the reply tuple stand. */
-  readonly clientPortsAt: readonly [number, number];
+  readonly clientPortsAt: readonly number[];
 }
 
-function templateOf(one: Flow): Template {
+function templateOf(one: Flow, { type, flags }: typeof CREATE): Template {
   const original = originalTuple(one);
   const reply = replyTuple(one);
-  const payload = entryPayload(one, [
-    original,
+  const said = [
     reply,
     be32(CTA_STATUS, one.status),
     be32(CTA_TIMEOUT, TIMEOUT_SECONDS),
     ...(one.state === undefined ? [] : [protocolInfo(one.protocol, one.state)]),
-  ]);
-  const bytes = message(CT_NEW, { sequence: 0, portId: 0, flags: CREATE }, payload);
+  ];
+  const payload = entryPayload(one, type === CT_NEW ? [original, ...said] : [original]);
+  const bytes = message(type, { sequence: 0, portId: 0, flags }, payload);
   // A tuple ends with its two ports, 8 bytes each, of which the value begins at the fifth.
   const behindOriginal = bytes.length - payload.length + 4 + original.length;
-  return { bytes, clientPortsAt: [behindOriginal - 12, behindOriginal + reply.length - 4] };
+  const inReply = behindOriginal + reply.length - 4;
+  return { bytes, clientPortsAt: [behindOriginal - 12, ...(type === CT_NEW ? [inReply] : [])] };
 }
 
 function connectionsOf(edge: number, { entries, edges }: Filling): number {

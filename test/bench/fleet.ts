@@ -34,7 +34,7 @@ export interface FleetSize {
 }
 
 /** At the end: every address of every agent, against the API's truth. */
-type FleetVerdict = { readonly scenario: 'fleet'; readonly phase: 'verdict' } & Verdict;
+export type FleetVerdict = { readonly scenario: 'fleet'; readonly phase: 'verdict' } & Verdict;
 
 /**
  * A cluster's worth of agents, and two replicas of the controller behind a Service; one of them dies.

@@ -6,9 +6,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../src/demo/command.ts';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import { kubeconfigFor, memoryOf, startProgram, statusOf, temporaryFolder } from './program.ts';
+import {
+  kubeconfigFor,
+  memoryOf,
+  REPOSITORY,
+  startProgram,
+  statusOf,
+  temporaryFolder,
+} from './program.ts';
+import { medianOf, tell, type Told } from './spread.ts';
 
-const REPOSITORY = join(import.meta.dirname, '../..');
 const READY_MS_MAX = 30_000;
 const CHECK_MS = 2;
 /** Cycles that an agent has behind it when its memory is read. */
@@ -16,6 +23,7 @@ const CYCLES = 15;
 const POLL_MS = 500;
 /** Pages that it then writes. */
 const SCRAPES = 3;
+const QUIET = ['--log-level', 'error'];
 /** An API server of a small cluster: what is asked here is what the program takes by itself. */
 const PODS = 300;
 
@@ -25,10 +33,16 @@ export interface FootprintSize {
   readonly rounds: number;
   /** Is kept: each round but the first goes on from that of the round before. */
   readonly state: boolean;
+  /** Only as shipped. */
+  readonly shipped: boolean;
 }
 
-/** One line of the result, medians over the rounds. */
-interface FootprintResult {
+/**
+ * One line of the result, medians over the rounds. `ready_ms` is from exec to the first answer that it
+ * is ready; an agent has published a snapshot then. `rss_mb` is after a number of cycles, before anybody
+ * has asked for a page.
+ */
+export interface FootprintResult extends Told<'ready_ms' | 'rss_mb'> {
   readonly scenario: string;
   readonly program: string;
   /** The image's folder, with and without the image's settings of V8 and the C library, or the source. */
@@ -36,10 +50,6 @@ interface FootprintResult {
   /** In the table; none for a program that is idle. */
   readonly entries?: number;
   readonly edges?: number;
-  /** From exec to the first answer that it is ready; an agent has published a snapshot then. */
-  readonly ready_ms: number;
-  /** After a number of cycles, before anybody has asked for a page. */
-  readonly rss_mb: number;
   /** After a few pages. */
   readonly rss_scraped_mb: number;
   readonly rss_peak_mb: number;
@@ -51,8 +61,6 @@ type Sample = Pick<FootprintResult, 'ready_ms' | 'rss_mb' | 'rss_scraped_mb' | '
 export async function benchFootprint(size: FootprintSize): Promise<FootprintResult[]> {
   await using resources = new AsyncDisposableStack();
   const staged = await temporaryFolder(resources);
-  const run = (program: string, argv: readonly string[]) =>
-    execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
   run('npm', ['run', '-s', 'build']);
   run(process.execPath, ['deploy/image/stage.ts', staged]);
 
@@ -72,7 +80,7 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
   const kubeconfig = await kubeconfigFor(`http://127.0.0.1:${String(port).trim()}`, resources);
 
   const agent = async (netns: string) =>
-    ['agent', '--netns', netns, '--exclude', 'none', '--poll-interval', `${POLL_MS}ms`]
+    ['agent', '--netns', netns, '--exclude', 'none', '--poll-interval', `${POLL_MS}ms`, ...QUIET]
       .concat(['--series-max', String(edges)])
       .concat(size.state ? ['--state-dir', await temporaryFolder(resources)] : []);
   const controller = ['controller', '--kubeconfig', kubeconfig, '--tls', 'off', '--auth', 'none'];
@@ -86,7 +94,7 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
     },
     {
       program: 'controller',
-      argv: [...controller, '--listen', '127.0.0.1:0'],
+      argv: [...controller, '--listen', '127.0.0.1:0', ...QUIET],
       pages: '--metrics-listen',
       table: {},
     },
@@ -97,10 +105,21 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
     { from: 'shipped', node: [...flags, dist], env },
     { from: 'shipped, without its settings', node: [dist], env: {} },
     { from: 'source', node: [join(REPOSITORY, 'src/cli.ts')], env: {} },
-  ];
+  ].filter(({ from }) => from === 'shipped' || !size.shipped);
   const measured = programs.flatMap((program) =>
     ways.map((way) => ({ ...program, ...way, samples: new Array<Sample>() })),
   );
+  measured.push({
+    program: 'bare node',
+    from: 'shipped',
+    // A server that does nothing, with the image's settings: what Node takes by itself.
+    node: [...flags, join(import.meta.dirname, 'constant-server.ts')],
+    env,
+    argv: [],
+    pages: '--listen',
+    table: {},
+    samples: [],
+  });
   for (let round = 0; round < size.rounds; round++) {
     for (const { node, env: variables, argv, pages, samples } of measured) {
       samples.push(await takeSample([...node, ...argv], { pages, env: variables }));
@@ -113,6 +132,10 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
     ...table,
     ...medians(samples),
   }));
+}
+
+function run(program: string, argv: readonly string[]): void {
+  execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 /** What the Dockerfile's ENTRYPOINT and ENV set for Node. */
@@ -136,7 +159,7 @@ async function takeSample(
   await using resources = new AsyncDisposableStack();
   const listen = `127.0.0.1:${await freePort(0)}`;
   const began = performance.now();
-  const whole = [...argv, pages, listen, '--log-level', 'error'];
+  const whole = [...argv, pages, listen];
   const program = startProgram(whole, resources, env);
   const url = `http://${listen}`;
   while ((await statusOf(url)) !== 200) {
@@ -161,15 +184,11 @@ async function takeSample(
   };
 }
 
-function medians(samples: readonly Sample[]): Sample {
-  const median = (name: keyof Sample) => {
-    const sorted = samples.map((sample) => sample[name]).toSorted((a, b) => a - b);
-    return Math.round(10 * (sorted[sorted.length >> 1] ?? Number.NaN)) / 10;
-  };
+function medians(samples: readonly Sample[]) {
+  const of = (name: keyof Sample) => samples.map((sample) => sample[name]);
   return {
-    ready_ms: median('ready_ms'),
-    rss_mb: median('rss_mb'),
-    rss_scraped_mb: median('rss_scraped_mb'),
-    rss_peak_mb: median('rss_peak_mb'),
+    ...tell({ ready_ms: of('ready_ms'), rss_mb: of('rss_mb') }, 1),
+    rss_scraped_mb: medianOf(of('rss_scraped_mb'), 1),
+    rss_peak_mb: medianOf(of('rss_peak_mb'), 1),
   };
 }

@@ -5,7 +5,7 @@ import { scoreOf, WINDOW_MS } from '../builders/leak-trial.ts';
 import { WORKLOADS } from '../builders/leak-workloads.ts';
 
 /** One line of the result, of all trials of a workload; minutes are from the leak's beginning to the event. */
-interface TrialsResult {
+export interface TrialsResult {
   readonly scenario: string;
   readonly workload: string;
   readonly trials: number;
@@ -18,7 +18,7 @@ interface TrialsResult {
 }
 
 /** What the watch costs with as many histories as there may be, in a snapshot in which all are judged. */
-interface CostResult {
+export interface CostResult {
   readonly scenario: string;
   readonly series: number;
   readonly histories: number;

@@ -1,11 +1,13 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../../src/demo/command.ts';
+import { Sink } from './sink.ts';
+import { medianOf, rounded, tell, type Told } from './spread.ts';
 
 interface Size {
   readonly series: number;
   readonly rounds: number;
+  /** Pushes to a collector that is not well. */
+  readonly 'unwell-rounds': number;
 }
 
 interface Way {
@@ -18,12 +20,13 @@ interface Way {
   readonly collector: 'well' | 'away' | 'silent';
 }
 
-/** One line of the result: `ms` and `cpu_ms` are medians over the pushes, as are bytes and requests. */
-export interface OtlpResult extends Way {
+/**
+ * One line of the result: `ms` and `cpu_ms` are medians over the pushes, as are bytes and requests.
+ * `ratio` is `cpu_ms` against the median of the SDK's exporter of the same protocol.
+ */
+export interface OtlpResult extends Way, Told<'ms' | 'cpu_ms' | 'ratio'> {
   readonly scenario: string;
   readonly series: number;
-  readonly ms: number;
-  readonly cpu_ms: number;
   readonly requests: number;
   readonly wire_mb: number;
   readonly block_ms: number;
@@ -54,7 +57,6 @@ const WAYS: readonly Omit<Way, 'protocol' | 'collector'>[] = [
 
 /** Of the attribute sets, between two pushes, while the collector is not well. */
 const CHURN_PERCENT = 20;
-const UNWELL_ROUNDS = 60;
 const UNWELL_TIMEOUT_MS = 50;
 
 /**
@@ -62,29 +64,36 @@ const UNWELL_TIMEOUT_MS = 50;
  * beside the SDK's exporter as it is without batches. And pushes of series that come and go, to a
  * collector that is not there, and to one that does not answer in time.
  */
-export async function benchOtlp({ series, rounds }: Size): Promise<OtlpResult[]> {
+export async function benchOtlp({
+  series,
+  rounds,
+  'unwell-rounds': unwellRounds,
+}: Size): Promise<OtlpResult[]> {
   await using sink = await Sink.create();
   const results: OtlpResult[] = [];
+  let stockCpuMs = Number.NaN;
+  const measure = async (way: Way, pushes: number) => {
+    const output = await push(way, sink, { series, rounds: pushes });
+    const cpuMs = output.samples.map(({ cpu_ms }) => cpu_ms);
+    if (way.exporter === 'stock') stockCpuMs = medianOf(cpuMs);
+    results.push(resultOf(way, output, { series, sink, stockCpuMs }));
+  };
   for (const protocol of PROTOCOLS) {
-    for (const way of WAYS)
-      results.push(
-        await measure({ ...way, protocol, collector: 'well' }, sink, { series, rounds }),
-      );
+    for (const way of WAYS) await measure({ ...way, protocol, collector: 'well' }, rounds);
   }
   for (const collector of ['away', 'silent'] as const) {
-    const way = {
-      exporter: 'khan',
-      protocol: 'http/json',
-      temporality: 'delta',
-      names: 'khan',
-    } as const;
-    const size = { series, rounds: UNWELL_ROUNDS };
-    results.push(await measure({ ...way, changing: 100, collector }, sink, size));
+    const way = { exporter: 'khan', protocol: 'http/json', temporality: 'delta' } as const;
+    stockCpuMs = Number.NaN;
+    await measure({ ...way, names: 'khan', changing: 100, collector }, unwellRounds);
   }
   return results;
 }
 
-async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<OtlpResult> {
+async function push(
+  way: Way,
+  sink: Sink,
+  { series, rounds }: Pick<Size, 'series' | 'rounds'>,
+): Promise<Output> {
   sink.reset(way.collector);
   const isWell = way.collector === 'well';
   const output = await runCommand(
@@ -96,38 +105,41 @@ async function measure(way: Way, sink: Sink, { series, rounds }: Size): Promise<
       .concat([`OTEL_EXPORTER_OTLP_PROTOCOL=${way.protocol}`, 'OTEL_METRIC_EXPORT_INTERVAL=600000'])
       .concat(isWell ? [] : [`OTEL_EXPORTER_OTLP_TIMEOUT=${UNWELL_TIMEOUT_MS}`])
       .concat(`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=${way.temporality}`)
-      .concat([
-        process.execPath,
-        '--expose-gc',
-        PUSH,
-        '--exporter',
-        way.exporter,
-        '--otlp-names',
-        way.names,
-        '--series',
-        String(series),
-      ])
+      .concat([process.execPath, '--expose-gc', PUSH, '--exporter', way.exporter])
+      .concat(['--otlp-names', way.names, '--series', String(series)])
       .concat(['--rounds', String(rounds), '--changing', String(way.changing)])
       .concat(['--churn', String(isWell ? 0 : CHURN_PERCENT)]),
   );
-  const { samples, pushes, first_block_cpu_ms, retained_mb, rss_before_mb, rss_peak_mb }: Output =
-    JSON.parse(output);
+  return JSON.parse(output);
+}
+
+function resultOf(
+  way: Way,
+  output: Output,
+  {
+    series,
+    sink,
+    stockCpuMs,
+  }: { readonly series: number; readonly sink: Sink; readonly stockCpuMs: number },
+): OtlpResult {
+  const { samples, pushes, first_block_cpu_ms, retained_mb, rss_before_mb, rss_peak_mb } = output;
+  const of = (name: keyof Output['samples'][number]) => samples.map((sample) => sample[name]);
   return {
     scenario: 'otlp',
     ...way,
     series,
-    ms: rounded(median(samples.map(({ ms }) => ms))),
-    cpu_ms: rounded(median(samples.map(({ cpu_ms }) => cpu_ms))),
-    requests: rounded(sink.requests / pushes),
-    wire_mb: rounded(sink.bytes / pushes / 1e6),
-    block_ms: rounded(median(samples.map(({ block_ms }) => block_ms))),
-    block_cpu_ms: rounded(median(samples.map(({ block_cpu_ms }) => block_cpu_ms))),
-    block_cpu_max_ms: rounded(Math.max(...samples.map(({ block_cpu_ms }) => block_cpu_ms))),
-    first_block_cpu_ms: rounded(first_block_cpu_ms),
-    rss_before_mb: rounded(rss_before_mb),
-    rss_peak_mb: rounded(rss_peak_mb),
-    retained_half_mb: rounded(retained_mb[0]!),
-    retained_end_mb: rounded(retained_mb.at(-1)!),
+    ...tell({ ms: of('ms'), cpu_ms: of('cpu_ms') }, 1),
+    ...tell({ ratio: of('cpu_ms').map((ms) => ms / stockCpuMs) }),
+    requests: rounded(sink.requests / pushes, 1),
+    wire_mb: rounded(sink.bytes / pushes / 1e6, 1),
+    block_ms: medianOf(of('block_ms'), 1),
+    block_cpu_ms: medianOf(of('block_cpu_ms'), 1),
+    block_cpu_max_ms: rounded(Math.max(...of('block_cpu_ms')), 1),
+    first_block_cpu_ms: rounded(first_block_cpu_ms, 1),
+    rss_before_mb: rounded(rss_before_mb, 1),
+    rss_peak_mb: rounded(rss_peak_mb, 1),
+    retained_half_mb: rounded(retained_mb[0]!, 1),
+    retained_end_mb: rounded(retained_mb.at(-1)!, 1),
   };
 }
 
@@ -143,52 +155,4 @@ interface Output {
   readonly pushes: number;
   readonly rss_before_mb: number;
   readonly rss_peak_mb: number;
-}
-
-/** A collector that accepts everything and reads nothing but its length. */
-class Sink implements AsyncDisposable {
-  requests = 0;
-  bytes = 0;
-  #isAnswering = true;
-  readonly #server = createServer((request, response) => {
-    this.requests += 1;
-    request.on('data', (chunk: Buffer) => (this.bytes += chunk.length));
-    request.on('end', () => {
-      if (this.#isAnswering) response.end();
-    });
-  });
-
-  static async create(): Promise<Sink> {
-    const sink = new Sink();
-    sink.#server.listen(0, '127.0.0.1');
-    await once(sink.#server, 'listening');
-    return sink;
-  }
-
-  get url(): string {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port to listen on');
-    return `http://127.0.0.1:${address.port}`;
-  }
-
-  reset(collector: Way['collector']): void {
-    this.#isAnswering = collector !== 'silent';
-    this.requests = 0;
-    this.bytes = 0;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 10) / 10;
 }

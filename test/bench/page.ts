@@ -3,24 +3,26 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Measured } from './page-server.ts';
+import { medianOf, rounded, tell, type Told } from './spread.ts';
 
 interface Size {
   readonly series: number;
   readonly rounds: number;
 }
 
-/** One line of the result: medians over the scrapes, but for the peak of memory. */
-export interface PageResult extends Measured {
+/**
+ * One line of the result: medians over the scrapes, but for the peak of memory. `ms` runs from the
+ * request to the last byte read; `times_faster` is the stock exporter's median of `made_ms` by its own.
+ */
+export interface PageResult extends Measured, Told<'made_ms' | 'cpu_ms' | 'times_faster' | 'ms'> {
   readonly scenario: string;
   readonly by: string;
   readonly samples: number;
   readonly format: string;
   readonly encoding: string;
-  /** From the request to the last byte read. */
-  readonly ms: number;
   readonly wire_mb: number;
-  /** The stock exporter's made_ms by its own. */
-  readonly times_faster: number;
+  /** The peak of memory after all scrapes against that after half of them. */
+  readonly rss_growth: number;
 }
 
 interface Way {
@@ -55,21 +57,25 @@ export async function benchPage({ series, rounds }: Size): Promise<PageResult[]>
         const sample = await server.scrape();
         if (round >= 0) samples.push(sample);
       }
-      const medianOf = (of: (sample: (typeof samples)[number]) => number) =>
-        median(samples.map(of));
-      const madeMs = medianOf((sample) => sample.made_ms);
-      if (way.by === 'stock') stockMs = madeMs;
+      const of = (name: keyof (typeof samples)[number]) => samples.map((sample) => sample[name]);
+      if (way.by === 'stock') stockMs = medianOf(of('made_ms'));
       results.push({
         scenario: 'page',
         ...way,
         samples: series,
-        made_ms: rounded(madeMs),
-        times_faster: rounded(stockMs / madeMs),
-        ms: rounded(medianOf((sample) => sample.ms)),
-        cpu_ms: rounded(medianOf((sample) => sample.cpu_ms)),
-        block_ms: rounded(medianOf((sample) => sample.block_ms)),
-        wire_mb: rounded(medianOf((sample) => sample.bytes / 1e6)),
-        rss_peak_mb: rounded(Math.max(...samples.map((sample) => sample.rss_peak_mb))),
+        ...tell(
+          {
+            made_ms: of('made_ms'),
+            times_faster: of('made_ms').map((ms) => stockMs / ms),
+            ms: of('ms'),
+            cpu_ms: of('cpu_ms'),
+          },
+          1,
+        ),
+        block_ms: medianOf(of('block_ms'), 1),
+        wire_mb: rounded(medianOf(of('bytes')) / 1e6, 1),
+        rss_growth: rounded(of('rss_peak_mb').at(-1)! / of('rss_peak_mb')[rounds >> 1]!, 3),
+        rss_peak_mb: rounded(Math.max(...of('rss_peak_mb')), 1),
       });
     } finally {
       server.stop();
@@ -78,20 +84,24 @@ export async function benchPage({ series, rounds }: Size): Promise<PageResult[]>
   return results;
 }
 
-class PageServer {
-  readonly #child: ChildProcess;
+export class PageServer {
+  readonly child: ChildProcess;
   readonly #port: number;
   readonly #headers: Readonly<Record<string, string>>;
 
   private constructor(child: ChildProcess, port: number, { format, encoding }: Way) {
-    this.#child = child;
+    this.child = child;
     this.#port = port;
     this.#headers = { accept: ACCEPT[format], 'accept-encoding': encoding };
   }
 
-  static async start(way: Way, series: number): Promise<PageServer> {
+  static async start(
+    way: Way,
+    series: number,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<PageServer> {
     const argv = ['--by', way.by, '--series', String(series)];
-    const child = fork(SERVER, argv);
+    const child = fork(SERVER, argv, { env: { ...process.env, ...env } });
     const [{ port }] = await once(child, 'message');
     return new PageServer(child, port, way);
   }
@@ -106,7 +116,7 @@ class PageServer {
   }
 
   stop(): void {
-    this.#child.kill();
+    this.child.kill();
   }
 
   async #read(): Promise<number> {
@@ -118,17 +128,8 @@ class PageServer {
   }
 
   async #ask(wish: 'next' | 'measure'): Promise<Measured> {
-    this.#child.send(wish);
-    const [answer] = await once(this.#child, 'message');
+    this.child.send(wish);
+    const [answer] = await once(this.child, 'message');
     return answer;
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 10) / 10;
 }

@@ -5,6 +5,8 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+export const REPOSITORY = join(import.meta.dirname, '../..');
+
 /** /proc counts in USER_HZ. */
 const TICKS_PER_SECOND = 100;
 
@@ -13,9 +15,10 @@ export function startProgram(
   argv: readonly string[],
   resources: AsyncDisposableStack,
   env: Readonly<Record<string, string>> = {},
+  stderr: 'inherit' | 'pipe' = 'inherit',
 ): ChildProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...argv], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', stderr, 'ipc'],
     // A poll of a second may cost more than its share of a core.
     env: { ...process.env, KHAN_CPU_SHARE_MAX: '0', ...env },
   });

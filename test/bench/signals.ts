@@ -8,18 +8,17 @@ import { createLog } from '../../src/runtime/log.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import type { Size } from './cycle.ts';
+import { tell, type Told } from './spread.ts';
 
-/** One line of the result; ratios are medians of the rounds' own, against the agent that tells none. */
-interface SignalsResult {
+/**
+ * One line of the result; ratios are medians of the rounds' own, against the agent that tells none.
+ * `cpu_ms` is the processor time of both threads.
+ */
+export interface SignalsResult extends Told<'ms' | 'ratio' | 'cpu_ms' | 'cpu_ratio'> {
   readonly scenario: string;
   readonly entries: number;
   readonly edges: number;
   readonly signals: string;
-  readonly ms: number;
-  readonly ratio: number;
-  /** Processor time of both threads. */
-  readonly cpu_ms: number;
-  readonly cpu_ratio: number;
   /** Samples on its page. */
   readonly samples: number;
 }
@@ -70,23 +69,19 @@ export async function benchSignals({ entries, edges, rounds }: Size): Promise<Si
   return Promise.all(
     agents.map(async ({ page }, at) => {
       const own = samples[at]!;
-      const medianOf = (of: (sample: Sample, round: number) => number) => median(own.map(of));
       return {
         scenario: 'signals',
         entries,
         edges,
         signals: CHOICES[at]!,
-        ms: medianOf(({ ms }) => ms),
-        ratio: medianOf(({ ms }, round) => ms / bare[round]!.ms),
-        cpu_ms: medianOf(({ cpuMs }) => cpuMs),
-        cpu_ratio: medianOf(({ cpuMs }, round) => cpuMs / bare[round]!.cpuMs),
+        ...tell({
+          ms: own.map(({ ms }) => ms),
+          ratio: own.map(({ ms }, round) => ms / bare[round]!.ms),
+          cpu_ms: own.map(({ cpuMs }) => cpuMs),
+          cpu_ratio: own.map(({ cpuMs }, round) => cpuMs / bare[round]!.cpuMs),
+        }),
         samples: (await page.render()).match(/^khan_connection_/gm)?.length ?? 0,
       };
     }),
   );
-}
-
-function median(values: readonly number[]): number {
-  const middle = values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-  return Math.round(middle * 1000) / 1000;
 }

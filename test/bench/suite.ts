@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { format, resolveConfig } from 'prettier';
+import { EXIT_FAILURE, Failure } from '../../src/runtime/failure.ts';
+import { agentSteps } from './agent-steps.ts';
+import { cycleSteps, notesOnEntries } from './cycle-steps.ts';
+import { clusterSteps } from './cluster-steps.ts';
+import { exportSteps } from './export-steps.ts';
+import { drawGrowth, type Cost } from './growth-plot.ts';
+import { machine } from './machine.ts';
+import { REPOSITORY, startProgram } from './program.ts';
+import { tableOf, type Row } from './row.ts';
+import type { Findings, Step } from './suite-step.ts';
+
+/** The whole of it, on two cores. */
+const SUITE_MS_MAX = 575_000;
+const PAGE = join(REPOSITORY, 'docs/performance.md');
+const PLOT = join(REPOSITORY, 'docs/images/growth.svg');
+const BEGIN = '<!-- what follows is written by npm run bench -->';
+const END = '<!-- written by npm run bench until here -->';
+const ENTRIES_MAX = '/proc/sys/net/netfilter/nf_conntrack_max';
+
+/**
+ * All scenarios, small enough to end in ten minutes, each in a process of its own. Writes its table into
+ * docs/performance.md and the plot beside it, unless a scenario has failed.
+ */
+export async function runSuite(): Promise<{
+  readonly rows: readonly Row[];
+  readonly text: string;
+}> {
+  const beganMs = performance.now();
+  const elapsed = () => Math.round((performance.now() - beganMs) / 1000);
+  const entriesMax = Number(await readFile(ENTRIES_MAX, 'utf8'));
+  const steps = [...cycleSteps(entriesMax), ...agentSteps(), ...exportSteps(), ...clusterSteps()];
+  const rows: Row[] = [];
+  const costs: Cost[] = [];
+  const notes = new Set(notesOnEntries(entriesMax));
+  for (const [at, step] of steps.entries()) {
+    const progress = `[${at + 1}/${steps.length}] ${elapsed()} s: ${step.argv.slice(1).join(' ')}`;
+    process.stderr.write(`${progress}\n`);
+    const findings = await run(step, SUITE_MS_MAX - (performance.now() - beganMs));
+    rows.push(...findings.rows);
+    costs.push(...(findings.costs ?? []));
+    for (const note of findings.notes ?? []) notes.add(note);
+  }
+  process.stderr.write(`${elapsed()} s\n`);
+  const head = `${machine()} ${steps.length} runs of one scenario each, ${elapsed()} seconds.`;
+  const markdown = [head, tableOf(rows), ...notes].join('\n\n');
+  const written = await writePage(markdown);
+  await writeFile(PLOT, await drawGrowth(costs));
+  return { rows, text: written };
+}
+
+async function run({ argv, read }: Step, msLeft: number): Promise<Findings> {
+  await using resources = new AsyncDisposableStack();
+  const bench = [join(import.meta.dirname, 'bench.ts'), ...argv, '--json'];
+  const child = startProgram(bench, resources);
+  const timer = setTimeout(() => child.kill('SIGKILL'), msLeft);
+  resources.defer(() => clearTimeout(timer));
+  const closed = once(child, 'close');
+  const output = await text(child.stdout!);
+  const [code, signal] = await closed;
+  if (code !== 0) {
+    const message = `Cannot measure ${argv.slice(1).join(' ')}: it ended with ${signal ?? code}`;
+    throw new Failure(message, { exitCode: EXIT_FAILURE });
+  }
+  const lines = output.trim().split('\n');
+  return read(lines.map((line) => JSON.parse(line)));
+}
+
+/** Between the marks; returns what has been written. */
+async function writePage(markdown: string): Promise<string> {
+  const page = await readFile(PAGE, 'utf8');
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) {
+    throw new Failure(`Cannot write the table: ${PAGE} has no marks`, { exitCode: EXIT_FAILURE });
+  }
+  const options = { ...(await resolveConfig(PAGE)), parser: 'markdown' };
+  const written = await format(markdown, options);
+  await writeFile(PAGE, `${page.slice(0, begin)}${BEGIN}\n\n${written}\n${page.slice(end)}`);
+  return written;
+}
