@@ -9,6 +9,7 @@ import { benchLeaks } from './leaks.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
 import { benchSignals } from './signals.ts';
+import { benchSoak } from './soak.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
@@ -22,6 +23,7 @@ const SCENARIOS = {
   otlp: benchOtlp,
   page: benchPage,
   signals: benchSignals,
+  soak: benchSoak,
 };
 
 const settings = {
@@ -36,6 +38,7 @@ const settings = {
       'otlp',
       'page',
       'signals',
+      'soak',
     ],
     default: 'cycle',
     description:
@@ -46,7 +49,8 @@ const settings = {
       'not, with the same short connections; footprint: memory and start-up time of both programs, as ' +
       'shipped and from source; signals: the cycle with each of --signals, against none of them; ' +
       'fleet: a cluster of agents and two controllers, one of which dies, against a bare server; ' +
-      'leaks: simulated clients that leak or only look like it, each so often as there are rounds',
+      'leaks: simulated clients that leak or only look like it, each so often as there are rounds; ' +
+      'soak: an agent with all that it can do, for long, while all connections and pods are replaced',
   }),
   entries: integer({
     default: 262_144,
@@ -111,6 +115,12 @@ const settings = {
     min: 1,
     max: 3600,
     description: 'Poll interval of a fleet',
+  }),
+  minutes: integer({
+    default: 60,
+    min: 1,
+    max: 1440,
+    description: 'How long a soak lasts',
   }),
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;
