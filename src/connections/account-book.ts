@@ -31,14 +31,21 @@ export class AccountBook<Labels extends object> {
     this.#options = options;
   }
 
-  /** The account of an edge as it is named now; what the edge has not been counted for does not show. */
-  accountOf(edge: Edge, times: SeriesTimes): Account<Labels> {
+  /**
+   * The account of an edge as it is named now; what the edge has not been counted for does not show.
+   * `isNew`: it is in no snapshot before the one in hand.
+   */
+  accountOf(edge: Edge, times: SeriesTimes, isNew = false): Account<Labels> {
     const labels = this.#options.describe(edge);
     const hash = hashOf(JSON.stringify(labels));
     const known = this.#admitted.get(hash) ?? this.#overflow.get(hash);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.isNew &&= isNew;
+      return known;
+    }
 
     const account = new Account<Labels>(edge, { labels, hash });
+    account.isNew = isNew;
     if (this.#overflow.size === 0 && this.#admitted.size < this.#options.seriesMax) {
       this.#admit(account, labels, times);
     } else {
@@ -72,7 +79,10 @@ export class AccountBook<Labels extends object> {
     }
     if (this.#overflow.size === 0) return;
     this.#admitLargest(times);
-    for (const account of this.#overflow.values()) account.labels = undefined;
+    for (const account of this.#overflow.values()) {
+      account.labels = undefined;
+      account.isNew = false;
+    }
   }
 
   /** Where the edges that are, or are not, primary are counted while their account is not admitted. */
@@ -128,7 +138,8 @@ export class AccountBook<Labels extends object> {
 
   /**
    * As long as there is room every account is admitted, the largest first; then each that has more
-   * than twice the connections of the smallest with a series takes its place.
+   * than twice the connections of the smallest with a series takes its place. A new one does so with the
+   * next snapshot: of strangers that come once, each would end a series that no scraper has seen yet.
    */
   #admitLargest(times: SeriesTimes): void {
     let room = this.#options.seriesMax - this.#admitted.size;
@@ -136,7 +147,9 @@ export class AccountBook<Labels extends object> {
     let least = Number.POSITIVE_INFINITY;
     for (const { connections } of this.#admitted.values()) least = Math.min(least, connections);
     const candidates = byConnections(
-      this.#overflow.values().filter(({ connections }) => room > 0 || connections > 2 * least),
+      this.#overflow
+        .values()
+        .filter(({ connections, isNew }) => room > 0 || (!isNew && connections > 2 * least)),
     ).toReversed();
     const most = candidates[0]?.connections ?? 0;
     const displaceable = byConnections(
@@ -144,6 +157,7 @@ export class AccountBook<Labels extends object> {
     ).values();
 
     for (const candidate of candidates) {
+      if (room === 0 && candidate.isNew) continue;
       if (candidate.labels === undefined && ++describedAgain > DESCRIBED_AGAIN_MAX) continue;
       if (room > 0) {
         room--;

@@ -101,6 +101,8 @@ export class Account<Labels> {
   seenAtMs = Number.NEGATIVE_INFINITY;
   /** One of its edges, as of the last snapshot that had any: all have the same labels. */
   sample: Edge | undefined;
+  /** While in overflow: no snapshot before the one in hand had an edge of it. */
+  isNew = false;
 
   constructor(
     sample: Edge | undefined,

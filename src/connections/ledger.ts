@@ -149,8 +149,9 @@ export class Ledger<Labels extends object> {
     yield* this.#endpoints.name({ identityOf, hasEnded, localAddresses });
     let named = 0;
     for (const edge of this.#edges.unnamed()) {
+      const isNew = !snapshot.baseline && edge.account === undefined;
       edge.primary = isPrimary(edge, this.#nodeName);
-      edge.account = this.#accounts.accountOf(edge, times);
+      edge.account = this.#accounts.accountOf(edge, times, isNew);
       if (++named % SLICE_EDGES === 0) yield;
     }
     this.#step = 'named';

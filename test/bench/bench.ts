@@ -22,6 +22,7 @@ import { benchOtlp } from './otlp.ts';
 import { benchPage } from './page.ts';
 import { profile } from './profile.ts';
 import { benchSignals } from './signals.ts';
+import { benchSoak } from './soak.ts';
 import { runSuite } from './suite.ts';
 
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
@@ -37,6 +38,7 @@ const SCENARIOS = {
   otlp: benchOtlp,
   page: benchPage,
   signals: benchSignals,
+  soak: benchSoak,
   sync: benchSync,
 };
 
@@ -51,6 +53,7 @@ const SCENARIO_NAMES = [
   'otlp',
   'page',
   'signals',
+  'soak',
   'sync',
 ] as const satisfies readonly (keyof typeof SCENARIOS)[];
 
@@ -69,7 +72,8 @@ const settings = {
       'shipped and from source; signals: the cycle with each of --signals, against none of them; ' +
       'fleet: a cluster of agents and two controllers, one of which dies, against a bare server; ' +
       'load: an agent that is scraped and pushes all the time, against one that nobody asks; ' +
-      'leaks: simulated clients that leak or only look like it, each so often as there are rounds',
+      'leaks: simulated clients that leak or only look like it, each so often as there are rounds; ' +
+      'soak: an agent with all that it can do, for long, while all connections and pods are replaced',
   }),
   entries: integer({
     default: 262_144,
@@ -163,6 +167,12 @@ const settings = {
   profile: text({
     description:
       'Folder for a .cpuprofile of each thread and a flame graph: cycle, page, otlp and controller',
+  }),
+  minutes: integer({
+    default: 60,
+    min: 1,
+    max: 1440,
+    description: 'How long a soak lasts',
   }),
   json: flag({ description: 'Print JSON lines instead of a table' }),
 } as const;

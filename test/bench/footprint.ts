@@ -1,19 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../src/demo/command.ts';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import {
-  kubeconfigFor,
-  memoryOf,
-  REPOSITORY,
-  startProgram,
-  statusOf,
-  temporaryFolder,
-} from './program.ts';
+import { kubeconfigFor, memoryOf, startProgram, statusOf, temporaryFolder } from './program.ts';
+import { stageShipped } from './shipped.ts';
 import { medianOf, tell, type Told } from './spread.ts';
 
 const READY_MS_MAX = 30_000;
@@ -60,10 +52,7 @@ type Sample = Pick<FootprintResult, 'ready_ms' | 'rss_mb' | 'rss_scraped_mb' | '
 /** Start-up time and memory of both programs as shipped, beside running from source. */
 export async function benchFootprint(size: FootprintSize): Promise<FootprintResult[]> {
   await using resources = new AsyncDisposableStack();
-  const staged = await temporaryFolder(resources);
-  run('npm', ['run', '-s', 'build']);
-  run(process.execPath, ['deploy/image/stage.ts', staged]);
-
+  const { cli, flags, env } = await stageShipped(resources);
   const idle = resources.use(await NetworkNamespace.create('idle'));
   const loaded = resources.use(await NetworkNamespace.create('loaded'));
   const { entries, edges } = size;
@@ -99,11 +88,9 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
       table: {},
     },
   ];
-  const dist = join(staged, 'dist/cli.js');
-  const { flags, env } = await imageSettings();
   const ways = [
-    { from: 'shipped', node: [...flags, dist], env },
-    { from: 'shipped, without its settings', node: [dist], env: {} },
+    { from: 'shipped', node: [...flags, cli], env },
+    { from: 'shipped, without its settings', node: [cli], env: {} },
     { from: 'source', node: [join(REPOSITORY, 'src/cli.ts')], env: {} },
   ].filter(({ from }) => from === 'shipped' || !size.shipped);
   const measured = programs.flatMap((program) =>
@@ -132,24 +119,6 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
     ...table,
     ...medians(samples),
   }));
-}
-
-function run(program: string, argv: readonly string[]): void {
-  execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-/** What the Dockerfile's ENTRYPOINT and ENV set for Node. */
-async function imageSettings(): Promise<{ flags: string[]; env: Record<string, string> }> {
-  const dockerfile = await readFile(join(REPOSITORY, 'Dockerfile'), 'utf8');
-  const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]';
-  const argv: readonly string[] = JSON.parse(entrypoint);
-  const variables = [...dockerfile.matchAll(/^ENV (?<variables>.*)$/gm)].flatMap(
-    ({ groups }) => groups?.['variables']?.split(' ') ?? [],
-  );
-  return {
-    flags: argv.filter((argument) => argument.startsWith('--')),
-    env: Object.fromEntries(variables.map((variable) => variable.split('=', 2))),
-  };
 }
 
 async function takeSample(

@@ -106,6 +106,28 @@ t.test('more than twice the smallest is admitted from zero, and the smallest end
   t.match(series[2], { startTimeMs: 3_000, publishedAtMs: 4_000 });
 });
 
+t.test(
+  'an edge that has just come ends no series of another: it may never come again',
+  async (t) => {
+    const { table, enter } = newScene({ seriesMax: 1 });
+    const [idle, stranger] = [routeTo(80), routeTo(81)];
+    enter();
+    table.open(idle);
+    enter();
+    table.close(idle);
+    table.open(stranger, { count: 9 });
+    t.same(told(enter()), [
+      { primary: true, opened: 9, closed: 0, ESTABLISHED: 9 },
+      { port: 80, opened: 1, closed: 1, ESTABLISHED: 0 },
+    ]);
+    t.match(
+      told(enter()),
+      [{ primary: true, opened: 9, ESTABLISHED: 0 }, { port: 81 }],
+      'it stayed',
+    );
+  },
+);
+
 t.test('an edge in overflow gets a series when there is room again', async (t) => {
   const { table, enter } = newScene({ seriesMax: 1 });
   const [first, second] = [routeTo(80), routeTo(81)];
