@@ -4,7 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../src/demo/command.ts';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import { kubeconfigFor, memoryOf, startProgram, statusOf, temporaryFolder } from './program.ts';
+import {
+  kubeconfigFor,
+  memoryOf,
+  REPOSITORY,
+  startProgram,
+  statusOf,
+  temporaryFolder,
+} from './program.ts';
 import { stageShipped } from './shipped.ts';
 import { medianOf, tell, type Told } from './spread.ts';
 
