@@ -32,7 +32,7 @@ t.test('khan <command> --help lists its options, whatever else is given', async 
     t.match(help, { code: 0, stderr: '' });
     t.match(help.stdout, new RegExp(`^Usage: khan ${COMMANDS[at]} \\[options\\]: \\w`));
     t.match(help.stdout, /^ {2}--(?:poll-)?interval <duration> +\w/m);
-    t.match(help.stdout, /default (?:info|warn|fatal)\)\n$/);
+    t.match(help.stdout, /default (?:info|error|fatal)\)\n$/);
   }
 });
 

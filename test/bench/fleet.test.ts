@@ -1,6 +1,8 @@
 import t from 'tap';
 import { benchFleet } from './fleet.ts';
 
+t.setTimeout(120_000);
+
 t.test(
   'after a controller has died, every agent knows from the other who owns its addresses',
   async (t) => {

@@ -16,6 +16,8 @@ import { pushThrough } from '../../src/telemetry/otlp-reader.ts';
 import { anyHistory, describeOverflow, play } from '../builders/ledger-history.ts';
 import { countsOf } from '../builders/series.ts';
 
+t.setTimeout(120_000);
+
 type Done = Parameters<PushMetricExporter['export']>[1];
 
 interface Told {
