@@ -2,9 +2,9 @@ import type { Timeouts } from '../conntrack/timeouts.ts';
 import { EdgeTable } from './edge-table.ts';
 import { Endings, type EndingsOptions } from './endings.ts';
 import { EntryRows, ROW_BASELINE, type RowColumn } from './entry-rows.ts';
-import { HashIndex, hashWords } from './hash-index.ts';
 import { isEnding, isReopened } from './reopened.ts';
 import type { AddressTakeover } from './snapshot.ts';
+import { isRepeated, UnpairedRows } from './unpaired-rows.ts';
 
 /** What became of a row of the last snapshot. */
 const GONE = 0;
@@ -16,13 +16,10 @@ const REOPENED = 2;
 const LOOK_AHEAD_ROWS = 8;
 /** How far it is looked for when that many rows in a row were not found. */
 const SEARCH_ROWS = 1024;
-/** The kernel refuses entries for longer chains: MIN_CHAINLEN + MAX_CHAINLEN, nf_conntrack_core.c. */
-const BUCKET_ROWS_MAX = 80;
 
 /** The entries of one address family, counted by edge. See tally.ts. */
 export class FamilyTally {
   readonly edges: EdgeTable;
-  readonly #seed: number;
   #rows: EntryRows;
   #lastRows: EntryRows;
   readonly #endings: Endings;
@@ -31,14 +28,13 @@ export class FamilyTally {
   #isBaseline = false;
   /** When the dump ended, in seconds since the epoch. */
   #takenAtS = 0;
-  /** Rows of the last snapshot without a counterpart, by identity. */
-  readonly #index = new HashIndex();
+  readonly #unpaired: UnpairedRows;
   /** What became of each row of the last snapshot. */
   #fates = new Uint8Array(0);
 
   constructor(options: EndingsOptions) {
     this.edges = new EdgeTable(options);
-    this.#seed = options.seed;
+    this.#unpaired = new UnpairedRows(options.seed);
     this.#rows = new EntryRows(options.addressWords);
     this.#lastRows = new EntryRows(options.addressWords);
     this.#endings = new Endings(options);
@@ -156,11 +152,11 @@ export class FamilyTally {
    */
   #countUnpaired(baseline: boolean): number {
     const rows = this.#rows;
-    this.#indexUnpairedOfLast();
+    this.#unpaired.index(this.#lastRows, (row) => this.#fates[row] === GONE);
     let repeated = 0;
     for (let row = 0; row < rows.count; row++) {
       if (rows.isCounted(row)) continue;
-      const before = this.#find(row);
+      const before = this.#unpaired.find(rows, row);
       if (before >= 0 && this.#fates[before] === GONE) this.#countPaired(row, before);
       else if (before >= 0 || isRepeated(rows, row)) repeated++;
       else if (baseline) this.#countBaseline(row);
@@ -250,52 +246,4 @@ export class FamilyTally {
       counts.addDuration(edge, this.#endings.lastedMs(ending));
     }
   }
-
-  #indexUnpairedOfLast(): void {
-    const last = this.#lastRows;
-    let rows = 0;
-    for (let row = 0; row < last.count; row++) if (this.#fates[row] === GONE) rows++;
-    this.#index.reset(rows);
-    const { slots, mask } = this.#index;
-    for (let row = 0; row < last.count; row++) {
-      if (this.#fates[row] !== GONE || !last.isCounted(row)) continue;
-      let at = this.#hash(last, row) & mask;
-      while (slots[at] !== 0) at = (at + 1) & mask;
-      slots[at] = row + 1;
-    }
-  }
-
-  /**
-   * The row of the last snapshot with the same identity, or -1. Rows that were paired while both dumps
-   * were read side by side are not looked at.
-   */
-  #find(row: number): number {
-    const { slots, mask } = this.#index;
-    let at = this.#hash(this.#rows, row) & mask;
-    for (let found = slots[at]!; found !== 0; found = slots[at]!) {
-      if (this.#rows.isSame(row, this.#lastRows, found - 1)) return found - 1;
-      at = (at + 1) & mask;
-    }
-    return -1;
-  }
-
-  #hash(rows: EntryRows, row: number): number {
-    return hashWords(rows.words, row * rows.stride, rows.identityWords, this.#seed);
-  }
-}
-
-/**
- * True when a row is the second one of an entry. When the entry at which a datagram ended is gone, the
- * kernel sends its bucket again from the start (ctnetlink_dump_table()), so the other one is near: before
- * this one, or behind it where this and the last dump had come together again by then.
- */
-function isRepeated(rows: EntryRows, row: number): boolean {
-  for (let other = Math.max(0, row - BUCKET_ROWS_MAX); other < row; other++) {
-    if (rows.isSame(row, rows, other)) return true;
-  }
-  const end = Math.min(row + 1 + BUCKET_ROWS_MAX, rows.count);
-  for (let other = row + 1; other < end; other++) {
-    if (rows.isCounted(other) && rows.isSame(row, rows, other)) return true;
-  }
-  return false;
 }
