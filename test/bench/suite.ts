@@ -67,7 +67,7 @@ async function run({ argv, read }: Step, msLeft: number): Promise<Findings | und
   await using resources = new AsyncDisposableStack();
   const bench = [join(import.meta.dirname, 'bench.ts'), ...argv, '--json'];
   const child = startProgram(bench, resources);
-  const isOver = AbortSignal.timeout(msLeft);
+  const isOver = AbortSignal.timeout(Math.ceil(msLeft));
   isOver.addEventListener('abort', () => child.kill('SIGTERM'));
   const closed = once(child, 'close');
   const output = await text(child.stdout!);
