@@ -14,9 +14,9 @@ const isFromStart = process.env['KHAN_BENCH_PROFILE_FROM_START'] === '1';
 const SAMPLE_US = 250;
 
 if (prefix !== undefined) {
-  // An inlined function's time would be its caller's.
-  setFlagsFromString('--no-turbo-inlining');
-  setFlagsFromString('--no-maglev-inlining');
+  // Code that is optimized before the profile begins would not tell which function was inlined.
+  setFlagsFromString('--detailed-line-info');
+  setFlagsFromString('--no-enable-lazy-source-positions');
   const session = new Session();
   session.connect();
   await session.post('Profiler.enable');
