@@ -1,4 +1,4 @@
-import { EDGES, ENTRIES, IPV6 } from './cycle-steps.ts';
+import { cycleStep, EDGES, ENTRIES, IPV6 } from './cycle-steps.ts';
 import type { EventsResult } from './events.ts';
 import type { FootprintResult } from './footprint.ts';
 import type { CostResult, TrialsResult } from './leaks.ts';
@@ -9,7 +9,11 @@ import { toldSpread, type Spread } from './spread.ts';
 import { counted, step, type Step } from './suite-step.ts';
 
 export function agentSteps(): Step[] {
-  return [loadStep(), signalsStep(), eventsStep(), footprintStep(), leaksStep()];
+  return [cycleStep(), loadStep(), footprintStep(), eventsStep()];
+}
+
+export function otherSteps(): Step[] {
+  return [signalsStep(), leaksStep()];
 }
 
 function loadStep(): Step {

@@ -62,8 +62,8 @@ const settings = {
     choices: ['all', ...SCENARIO_NAMES],
     default: 'all',
     description:
-      'all: each of the others, small enough to end in ten minutes, with a table for ' +
-      'docs/performance.md; it is the default unless a size is given, which is one of cycle; ' +
+      'all: what ends in ten minutes, each in a small size, with a table for docs/performance.md; ' +
+      'it is the default unless a size is given, which is one of cycle; ' +
       'cycle: from dump to published series, against a bare discard of the same dump; controller: ' +
       'first sync, memory and answers with many pods, against a bare reader of the same pods; otlp: ' +
       "pushes to a collector, against the SDK's exporter without batches; page: scrapes, against the " +

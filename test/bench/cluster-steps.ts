@@ -11,7 +11,7 @@ const FEWER_PODS = [15_000, 50_000];
 const FLEET = { agents: 500, pods: 15_000 };
 
 export function clusterSteps(): Step[] {
-  return [...FEWER_PODS.map(syncStep), controllerStep(), fleetStep()];
+  return [controllerStep(), fleetStep(), ...FEWER_PODS.map(syncStep)];
 }
 
 function syncStep(pods: number): Step {

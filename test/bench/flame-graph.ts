@@ -14,8 +14,9 @@ const FONT_SIZE = 11;
 /** Of a letter of the font. */
 const LETTER_WIDTH = 6.7;
 /** A frame that is narrower is left out with all that it calls. */
-const FRAME_WIDTH_MIN = 1.5;
-const ROWS_MAX = 60;
+const FRAME_WIDTH_MIN = 3;
+/** Below are the modules that a module loads. */
+const ROWS_MAX = 30;
 
 /** Where a frame is from, by how its place begins: the first that fits. */
 const KINDS: readonly { readonly label: string; readonly colour: string; readonly is: RegExp }[] = [

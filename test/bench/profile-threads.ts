@@ -4,6 +4,7 @@
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
+import { setFlagsFromString } from 'node:v8';
 import { BroadcastChannel, isMainThread } from 'node:worker_threads';
 
 /** How the files of a program begin; it has one worker at most. */
@@ -13,6 +14,9 @@ const isFromStart = process.env['KHAN_BENCH_PROFILE_FROM_START'] === '1';
 const SAMPLE_US = 250;
 
 if (prefix !== undefined) {
+  // Code that is optimized before the profile begins would not tell which function was inlined.
+  setFlagsFromString('--detailed-line-info');
+  setFlagsFromString('--no-enable-lazy-source-positions');
   const session = new Session();
   session.connect();
   await session.post('Profiler.enable');
