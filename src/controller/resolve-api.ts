@@ -164,11 +164,12 @@ function answer(
 
 /** JSON, two thirds of whose time would go into identities that are asked for again and again. */
 function answerText({ entries, ...rest }: Answer, texts: EntryTexts): string {
-  const members: string[] = [];
+  let members = '';
   for (const [address, ownership] of entries) {
-    members.push(`${JSON.stringify(address)}:${texts.textOf(ownership)}`);
+    const comma = members === '' ? '' : ',';
+    members += `${comma}${JSON.stringify(address)}:${texts.textOf(ownership)}`;
   }
-  return `${JSON.stringify(rest).slice(0, -1)},"entries":{${members.join(',')}}}`;
+  return `${JSON.stringify(rest).slice(0, -1)},"entries":{${members}}}`;
 }
 
 function tooMany(detail: string, waitMs: number): Problem {
