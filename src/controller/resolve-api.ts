@@ -104,9 +104,12 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
       if (!(error instanceof NoTurn)) throw error;
       throw tooMany(`${IN_FLIGHT_MAX} requests are in flight: ${error.message}`, BUSY_RETRY_MS);
     });
-    // Its sender may have gone away meanwhile: then it closes no second time.
-    if (response.closed) end();
-    else response.once('close', end);
+    // Its sender may have gone away meanwhile: then it closes no second time, and nobody reads an answer.
+    if (response.closed) {
+      end();
+      throw new Problem(408, 'The sender went away while it waited');
+    }
+    response.once('close', end);
     return payload;
   });
 
