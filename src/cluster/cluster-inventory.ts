@@ -1,6 +1,13 @@
+import { LRUCache } from 'lru-cache';
+import type { Identity } from '../inventory/identity.ts';
 import type { Claim, Inventory } from '../inventory/inventory.ts';
 import type { NodeClaims } from './identify-node.ts';
 import type { Sink } from './resource.ts';
+
+/** What is kept of each is some 100 bytes; of more, the pods of one workload may have several. */
+const WORKLOADS_MAX = 32_768;
+
+type Workload = NonNullable<Identity['workload']>;
 
 /**
  * Takes the claims of all kinds of objects into one inventory, and joins each node's zone to what lives
@@ -13,6 +20,8 @@ export class ClusterInventory {
   readonly #uidsOn = new Map<string, Set<string>>();
   /** Names of nodes by UID. */
   readonly #nodes = new Map<string, string>();
+  /** So that the pods of a workload share it. */
+  readonly #workloads = new LRUCache<string, Workload>({ max: WORKLOADS_MAX });
 
   constructor({ inventory }: { readonly inventory: Inventory }) {
     this.#inventory = inventory;
@@ -76,13 +85,25 @@ export class ClusterInventory {
   #inZone(claims: readonly Claim[]): readonly Claim[] {
     const node = nodeOf(claims);
     const zone = node === undefined ? undefined : this.#zones.get(node);
-    return claims.map((claim) => {
-      const { topologyZone: _, ...identity } = claim.identity;
-      return {
-        ...claim,
-        identity: zone === undefined ? identity : { ...identity, topologyZone: zone },
-      };
-    });
+    // The addresses of a pod share its identity, and go on doing so.
+    const placed = new Map(claims.map(({ identity }) => [identity, this.#place(identity, zone)]));
+    return claims.map((claim) => ({ ...claim, identity: placed.get(claim.identity)! }));
+  }
+
+  #place(identity: Identity, zone: string | undefined): Identity {
+    const { topologyZone: _, workload, ...rest } = identity;
+    return {
+      ...rest,
+      ...(workload !== undefined && { workload: this.#shared(workload) }),
+      ...(zone !== undefined && { topologyZone: zone }),
+    };
+  }
+
+  #shared(workload: Workload): Workload {
+    const key = `${workload.kind}/${workload.name}`;
+    const known = this.#workloads.get(key);
+    if (known === undefined) this.#workloads.set(key, workload);
+    return known ?? workload;
   }
 }
 

@@ -16,21 +16,22 @@ export function entryOf(inventory: Inventory, address: string): ResolvedEntry | 
 
 /** The same as JSON. An identity is the same object as long as it says the same, so its text is kept. */
 export class EntryTexts {
-  readonly #texts = new LRUCache<Identity, string>({ max: TEXTS_MAX });
+  /** Without their closing brace. */
+  readonly #heads = new LRUCache<Identity, string>({ max: TEXTS_MAX });
 
   textOf({ identity, sinceMs, endedMs, previous }: Ownership): string {
     const since = sinceMs === undefined ? '' : `,"sinceMs":${sinceMs}`;
     const ended = endedMs === undefined ? '' : `,"endedMs":${endedMs}`;
-    const before = previous === undefined ? '' : `,"previous":${this.#identityText(previous)}`;
-    return `${this.#identityText(identity).slice(0, -1)}${since}${ended}${before}}`;
+    const before = previous === undefined ? '' : `,"previous":${this.#headOf(previous)}}`;
+    return `${this.#headOf(identity)}${since}${ended}${before}}`;
   }
 
-  #identityText(identity: Identity): string {
-    let text = this.#texts.get(identity);
-    if (text === undefined) {
-      text = JSON.stringify(identity);
-      this.#texts.set(identity, text);
+  #headOf(identity: Identity): string {
+    let head = this.#heads.get(identity);
+    if (head === undefined) {
+      head = JSON.stringify(identity).slice(0, -1);
+      this.#heads.set(identity, head);
     }
-    return text;
+    return head;
   }
 }

@@ -104,9 +104,12 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
       if (!(error instanceof NoTurn)) throw error;
       throw tooMany(`${IN_FLIGHT_MAX} requests are in flight: ${error.message}`, BUSY_RETRY_MS);
     });
-    // Its sender may have gone away meanwhile: then it closes no second time.
-    if (response.closed) end();
-    else response.once('close', end);
+    // Its sender may have gone away meanwhile: then it closes no second time, and nobody reads an answer.
+    if (response.closed) {
+      end();
+      throw new Problem(408, 'The sender went away while it waited');
+    }
+    response.once('close', end);
     return payload;
   });
 
@@ -164,11 +167,12 @@ function answer(
 
 /** JSON, two thirds of whose time would go into identities that are asked for again and again. */
 function answerText({ entries, ...rest }: Answer, texts: EntryTexts): string {
-  const members: string[] = [];
+  let members = '';
   for (const [address, ownership] of entries) {
-    members.push(`${JSON.stringify(address)}:${texts.textOf(ownership)}`);
+    const comma = members === '' ? '' : ',';
+    members += `${comma}${JSON.stringify(address)}:${texts.textOf(ownership)}`;
   }
-  return `${JSON.stringify(rest).slice(0, -1)},"entries":{${members.join(',')}}}`;
+  return `${JSON.stringify(rest).slice(0, -1)},"entries":{${members}}}`;
 }
 
 function tooMany(detail: string, waitMs: number): Problem {

@@ -29,23 +29,30 @@ export interface Claim {
   readonly rank: Rank;
   readonly identity: Identity;
   /** The object is being deleted; it yields to one that is not. */
-  readonly deleting?: boolean;
+  readonly deleting?: boolean | undefined;
   /** Since when the object holds the address; the later of two holders wins. */
-  readonly startedAtMs?: number;
+  readonly startedAtMs?: number | undefined;
+}
+
+/** How an object ended. */
+interface End {
+  /** Whole milliseconds since the epoch. */
+  readonly atMs: number;
+  /** Which one it was of all that did: several do within a millisecond. */
+  readonly number: number;
 }
 
 interface Candidate extends Claim {
   readonly uid: string;
-  /** When its object was deleted: whole milliseconds since the epoch. */
-  readonly endedAtMs?: number;
-  /** Of the objects that ended, which one it was: several do within a millisecond. */
-  readonly ending?: number;
+  readonly end: End | undefined;
 }
 
 /** What is known of an address that is claimed, or lost its last claim a short time ago. */
 interface Holding {
-  /** Best first. */
-  candidates: readonly Candidate[];
+  /** Who has it. */
+  best: Candidate | undefined;
+  /** Who else claims it, the better ones first. */
+  others: readonly Candidate[];
   /** Of the last change of its owner. */
   revision: number;
 }
@@ -56,6 +63,8 @@ const DELETED_POD_MS = 5 * 60_000;
 const HISTORY_MS = 15 * 60_000;
 const DELETED_PODS_MAX = 131_072;
 const HISTORY_MAX = 131_072;
+/** Shared by all addresses that are not contested. */
+const NONE: readonly Candidate[] = [];
 
 /**
  * Who owns each address. Objects claim addresses; the best claim wins, whatever the order of events;
@@ -105,8 +114,8 @@ export class Inventory {
    */
   *addresses({ after }: { readonly after?: string | undefined } = {}): Iterable<string> {
     let isReached = after === undefined || !this.#holdings.has(after);
-    for (const [address, { candidates }] of this.#holdings) {
-      if (isReached && candidates.length > 0) yield address;
+    for (const [address, { best }] of this.#holdings) {
+      if (isReached && best !== undefined) yield address;
       if (address === after) isReached = true;
     }
   }
@@ -117,23 +126,24 @@ export class Inventory {
   }
 
   identityOf(address: string): Identity | undefined {
-    const winner = this.#holdings.get(address)?.candidates[0];
-    return winner === undefined ? this.#cidrTable.find(address) : winner.identity;
+    const best = this.#holdings.get(address)?.best;
+    return best === undefined ? this.#cidrTable.find(address) : best.identity;
   }
 
   ownershipOf(address: string): Ownership | undefined {
-    const candidates = this.#holdings.get(address)?.candidates;
-    const winner = candidates?.[0];
-    if (candidates === undefined || winner === undefined) {
+    const holding = this.#holdings.get(address);
+    if (holding?.best === undefined) {
       const identity = this.#cidrTable.find(address);
       return identity && { identity };
     }
-    const { identity, startedAtMs: sinceMs, endedAtMs: endedMs } = winner;
-    const previous = previousOf(candidates)?.identity;
+    const { identity, startedAtMs: sinceMs, end } = holding.best;
+    const previous = holding.others === NONE ? undefined : previousOf(holding)?.identity;
+    const ownership = sinceMs === undefined ? { identity } : { identity, sinceMs };
+    // Most are like this, and a conditional spread is slow.
+    if (end === undefined && previous === undefined) return ownership;
     return {
-      identity,
-      ...(sinceMs !== undefined && { sinceMs }),
-      ...(endedMs !== undefined && { endedMs }),
+      ...ownership,
+      ...(end !== undefined && { endedMs: end.atMs }),
       ...(previous !== undefined && { previous }),
     };
   }
@@ -141,7 +151,7 @@ export class Inventory {
   /** The owner of the address has been the same since this revision, or longer. */
   revisionOf(address: string): number {
     const holding = this.#holdings.get(address);
-    if (holding !== undefined && holding.candidates.length > 0) return holding.revision;
+    if (holding?.best !== undefined) return holding.revision;
     return Math.max(holding?.revision ?? this.#historyStart, this.#cidrsRevision);
   }
 
@@ -149,7 +159,7 @@ export class Inventory {
   put(uid: string, claims: Iterable<Claim>): void {
     const candidates = new Map<string, Candidate>();
     for (const claim of claims) {
-      const candidate = { ...claim, uid };
+      const candidate = candidateOf(uid, claim);
       const other = candidates.get(claim.address);
       if (other === undefined || byPrecedence(candidate, other) < 0) {
         candidates.set(claim.address, candidate);
@@ -164,13 +174,10 @@ export class Inventory {
   remove(uid: string): void {
     if (this.#deletedPods.has(uid)) return;
     const remains = new Map<string, Candidate>();
-    const end = {
-      rank: RANK.deletedPod,
-      endedAtMs: Math.trunc(this.#now()),
-      ending: ++this.#endings,
-    };
+    const end = { atMs: Math.trunc(this.#now()), number: ++this.#endings };
     for (const candidate of this.#candidatesOf.get(uid) ?? []) {
-      if (candidate.rank === RANK.pod) remains.set(candidate.address, { ...candidate, ...end });
+      if (candidate.rank !== RANK.pod) continue;
+      remains.set(candidate.address, { ...candidate, rank: RANK.deletedPod, end });
     }
     if (remains.size > 0) this.#deletedPods.set(uid, this.#now());
     this.#replace(uid, remains);
@@ -218,35 +225,41 @@ export class Inventory {
 
   /** The one candidate of this object for the address, or none: claims of others are never touched. */
   #claim(address: string, uid: string, candidate: Candidate | undefined): void {
-    const holding = this.#holdings.get(address) ?? { candidates: [], revision: 0 };
-    if (candidate !== undefined && holding.candidates.includes(candidate)) return;
+    const holding = this.#holdings.get(address) ?? { best: undefined, others: NONE, revision: 0 };
+    const all = holding.best === undefined ? [] : [holding.best, ...holding.others];
+    if (candidate !== undefined && all.includes(candidate)) return;
     const before = this.ownershipOf(address);
     const previousRevision = this.revisionOf(address);
 
-    const candidates = holding.candidates.filter((other) => other.uid !== uid);
+    const candidates = all.filter((other) => other.uid !== uid);
     if (candidate !== undefined) candidates.push(candidate);
-    holding.candidates = candidates.toSorted(byPrecedence);
+    const [best, ...others] = candidates.toSorted(byPrecedence);
+    holding.best = best;
+    holding.others = others.length === 0 ? NONE : others;
     this.#holdings.set(address, holding);
     this.#lost.delete(address);
-    if (candidates.length === 0) this.#lost.set(address, this.#now());
+    if (best === undefined) this.#lost.set(address, this.#now());
 
     const changed = hasNews(before, this.ownershipOf(address));
     holding.revision = changed ? ++this.#revision : previousRevision;
   }
 }
 
+/** All of its properties at once: V8 keeps those that come later in an object of their own. */
+function candidateOf(uid: string, claim: Claim): Candidate {
+  const { address, rank, identity, deleting, startedAtMs } = claim;
+  return { address, rank, identity, deleting, startedAtMs, uid, end: undefined };
+}
+
 /**
  * The pod that was deleted last, of those that held the address before its owner: the one that is
  * forgotten last, so that no other takes its place.
  */
-function previousOf([winner, ...others]: readonly Candidate[]): Candidate | undefined {
-  if (others.length === 0 || winner?.rank === RANK.deletedPod) return undefined;
+function previousOf({ best, others }: Holding): Candidate | undefined {
+  if (others.length === 0 || best?.rank === RANK.deletedPod) return undefined;
   return others
     .filter(({ rank }) => rank === RANK.deletedPod)
-    .reduce<Candidate | undefined>(
-      (last, other) => ((last?.ending ?? 0) > (other.ending ?? 0) ? last : other),
-      undefined,
-    );
+    .toSorted((a, b) => (b.end?.number ?? 0) - (a.end?.number ?? 0))[0];
 }
 
 /** Who is told of a previous owner keeps it: that it is forgotten here is no news. */

@@ -110,6 +110,32 @@ t.test("a node's zone is joined to what lives there, whichever comes first", asy
   t.equal(inventory.identityOf('fd00::1')?.topologyZone, undefined);
 });
 
+/** A pod of the Deployment web, with all strings its own. */
+function podOfWeb(name: string, ...ips: readonly string[]): Object {
+  const { object, ...rest } = pod({ uid: name, ip: '' });
+  const owner = { kind: 'ReplicaSet', name: 'web-6d4f9c7b8', controller: true };
+  const labels = { 'pod-template-hash': '6d4f9c7b8' };
+  const metadata = { ...object.metadata, labels, ownerReferences: [owner] };
+  const status = { ...object.status, podIPs: ips.map((ip) => ({ ip })) };
+  return { ...rest, object: structuredClone({ ...object, metadata, status }) };
+}
+
+t.test(
+  'the addresses of a pod share an identity, and the pods of a workload share it',
+  async (t) => {
+    const { put, inventory } = cluster();
+    put(podOfWeb('web-1', '10.1.1.1', 'fd00::1'));
+    put(podOfWeb('web-2', '10.1.1.2'));
+    for (const zone of ['z1', 'z2', undefined]) {
+      put(node(zone));
+      const first = inventory.identityOf('10.1.1.1');
+      t.match(first, { topologyZone: zone, workload: { kind: 'Deployment', name: 'web' } });
+      t.equal(inventory.identityOf('fd00::1'), first);
+      t.equal(inventory.identityOf('10.1.1.2')?.workload, first?.workload);
+    }
+  },
+);
+
 t.test('who wins an address that several claim', async (t) => {
   const contests: readonly [
     sentence: string,
