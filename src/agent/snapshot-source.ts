@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { stat } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { EXIT_FAILURE, EXIT_PERMISSION, Failure } from '../runtime/failure.ts';
@@ -25,10 +25,20 @@ export class SnapshotSource implements AsyncDisposable {
   readonly #settings: Omit<WorkerSettings, 'seed' | 'state'>;
   #state: SaveSettings | undefined;
   #worker: Worker | undefined;
+  #begun: Promise<WorkerAnswer> | undefined;
 
   constructor({ netns, followsEvents = false, state }: SnapshotSourceOptions) {
     this.#settings = { netns, followsEvents };
     this.#state = state;
+  }
+
+  /** Starts the worker; with `takes` also the snapshot that the first take() tells of. */
+  begin({ takes }: { readonly takes: boolean }): void {
+    this.#worker ??= this.#start();
+    if (!takes) return;
+    this.#begun = ask(this.#worker, { kind: 'take' });
+    // Whoever takes it is told.
+    this.#begun.catch(() => {});
   }
 
   /**
@@ -37,8 +47,9 @@ export class SnapshotSource implements AsyncDisposable {
    * baseline.
    */
   async take(): Promise<Snapshot> {
-    this.#worker ??= await this.#start();
-    const answer = await ask(this.#worker, { kind: 'take' });
+    const begun = this.#begun;
+    this.#begun = undefined;
+    const answer = await (begun ?? ask((this.#worker ??= this.#start()), { kind: 'take' }));
     if (answer.kind === 'snapshot') return answer.snapshot;
     throw answer.kind === 'failure' ? failureOf(answer, this.#settings.netns) : mixedUp(answer);
   }
@@ -59,7 +70,7 @@ export class SnapshotSource implements AsyncDisposable {
     columns: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[],
     takeovers: readonly AddressTakeover[],
   ): Promise<EdgeColumns> {
-    this.#worker ??= await this.#start();
+    this.#worker ??= this.#start();
     const buffers = columns.map(({ bytes }) => bytes.buffer);
     const answer = await ask(this.#worker, { kind: 'resume', columns, takeovers }, buffers);
     if (answer.kind === 'edges') return answer.edges;
@@ -87,6 +98,7 @@ export class SnapshotSource implements AsyncDisposable {
 
   /** Ends the worker; the next one's first snapshot is a baseline. */
   async reset(): Promise<void> {
+    this.#begun = undefined;
     await this.#worker?.terminate();
     this.#worker = undefined;
   }
@@ -95,10 +107,10 @@ export class SnapshotSource implements AsyncDisposable {
     await this.reset();
   }
 
-  async #start(): Promise<Worker> {
+  #start(): Worker {
     // The threads of libuv's pool are started by whoever needs the pool first, and inherit that
-    // thread's network namespace for good. They must be the main thread's.
-    await stat('/');
+    // thread's network namespace for good. They must be the main thread's: this call starts them.
+    stat('/', () => {});
     const settings: WorkerSettings = {
       ...this.#settings,
       seed: randomInt(2 ** 32),
