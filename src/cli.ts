@@ -39,8 +39,17 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
       summary: 'count the connections of this node and serve them as metrics',
       load: async () => {
         const { agentSettings } = await import('./agent/config.ts');
-        const { runAgent } = await import('./agent/agent.ts');
-        return runnable(agentSettings, (settings) => settings['log-level'], runAgent);
+        const { beginAgent, readAhead } = await import('./agent/begin-agent.ts');
+        return runnable(
+          agentSettings,
+          (settings) => settings['log-level'],
+          async (context) => {
+            const begun = beginAgent(context);
+            readAhead(begun);
+            const { runAgent } = await import('./agent/agent.ts');
+            await runAgent(context, begun);
+          },
+        );
       },
     },
   ],

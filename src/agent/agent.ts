@@ -26,14 +26,12 @@ import {
   observeSnapshotTime,
   SelfMetrics,
 } from '../telemetry/self-metrics.ts';
-import { AgentState } from './agent-state.ts';
-import { checkSettings, type AgentSettings } from './config.ts';
+import { beginAgent, type BegunAgent } from './begin-agent.ts';
+import type { AgentSettings } from './config.ts';
 import { ControllerNames } from './controller-names.ts';
 import { Cycle } from './cycle.ts';
 import { NO_NAMES, type Names } from './names.ts';
 import { PollInterval } from './poll-interval.ts';
-import { SnapshotSource } from './snapshot-source.ts';
-import { currentTerms } from './state-terms.ts';
 
 /** For the last push; the rest of the two seconds that an end may take is for everything else. */
 const LAST_PUSH_TIMEOUT_MS = 1_200;
@@ -51,18 +49,18 @@ export interface AgentOptions {
 }
 
 /**
- * Runs the agent until the signal is aborted; with `once`, until it has printed its page. Throws a
+ * Runs the agent that has begun until the signal is aborted; with `once`, until it has printed its page. Throws a
  * Failure when it cannot do its work.
  */
-export async function runAgent(options: AgentOptions): Promise<void> {
+export async function runAgent(options: AgentOptions, begun: BegunAgent): Promise<void> {
   const { settings, env, signal, print } = options;
   if (!settings.once) {
     const otel = readOtelSettings(env);
-    await using agent = await createAgent(options, otel);
+    await using agent = await createAgent(options, otel, begun);
     await serve(agent, options, otel);
     return;
   }
-  await using agent = await createAgent(options, readOtelSettings({}));
+  await using agent = await createAgent(options, readOtelSettings({}), begun);
   await agent.cycle.tick(signal);
   try {
     await delay(settings['poll-interval'], undefined, { signal });
@@ -85,16 +83,12 @@ interface Agent extends AsyncDisposable {
 export async function createAgent(
   options: Pick<AgentOptions, 'settings' | 'version' | 'log'>,
   otel: OtelSettings,
+  { state, snapshots }: BegunAgent = beginAgent(options),
 ): Promise<Agent> {
   const { settings, version, log } = options;
-  checkSettings(settings);
   const nodeName = settings['node-name'];
   await using setup = new AsyncDisposableStack();
-  const followsEvents = settings.events === 'destroy';
-  const state = stateOf(options);
-  const snapshots = setup.use(
-    new SnapshotSource({ netns: settings.netns, followsEvents, state: state?.place }),
-  );
+  setup.use(snapshots);
   const producer = new ConnectionProducer({ nodeName, version });
   const interval = new PollInterval({
     setMs: settings['poll-interval'],
@@ -153,23 +147,12 @@ export async function createAgent(
     metrics: new SelfMetrics(meter),
     interval,
     kernel: new KernelMetrics(meter, { nodeName }),
-    events: followsEvents ? new EventMetrics(meter) : undefined,
+    events: settings.events === 'destroy' ? new EventMetrics(meter) : undefined,
     state,
     log,
   });
   const resources = setup.move();
   return { cycle, interval, producer, page, [Symbol.asyncDispose]: () => resources.disposeAsync() };
-}
-
-/** One look at the table needs none. */
-function stateOf({
-  settings,
-  version,
-  log,
-}: Pick<AgentOptions, 'settings' | 'version' | 'log'>): AgentState | undefined {
-  const path = settings['state-dir'];
-  if (path === undefined || settings.once) return undefined;
-  return new AgentState({ path, version, terms: currentTerms(settings), log });
 }
 
 /** Overflow is of many strangers. */

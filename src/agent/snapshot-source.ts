@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { stat } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { AddressTakeover, EdgeColumns, Snapshot } from '../connections/snapshot.ts';
 import { EXIT_FAILURE, EXIT_PERMISSION, Failure } from '../runtime/failure.ts';
@@ -26,6 +26,7 @@ export class SnapshotSource implements AsyncDisposable {
   #state: SaveSettings | undefined;
   #worker: Worker | undefined;
   #cpuMs = 0;
+  #begun: Promise<WorkerAnswer> | undefined;
 
   constructor({ netns, followsEvents = false, state }: SnapshotSourceOptions) {
     this.#settings = { netns, followsEvents };
@@ -37,13 +38,24 @@ export class SnapshotSource implements AsyncDisposable {
     return this.#cpuMs;
   }
 
+  /** Starts the worker; with `takes` also the snapshot that the first take() tells of. */
+  begin({ takes }: { readonly takes: boolean }): void {
+    this.#worker ??= this.#start();
+    if (!takes) return;
+    this.#begun = this.#ask({ kind: 'take' });
+    // Whoever takes it is told.
+    this.#begun.catch(() => {});
+  }
+
   /**
    * Rejects with a Failure when the table may not be read at all, and with an Error when this
    * snapshot failed. A worker that died is replaced with the next call; its first snapshot is a
    * baseline.
    */
   async take(): Promise<Snapshot> {
-    const answer = await this.#ask({ kind: 'take' });
+    const begun = this.#begun;
+    this.#begun = undefined;
+    const answer = await (begun ?? this.#ask({ kind: 'take' }));
     if (answer.kind === 'snapshot') return answer.snapshot;
     throw answer.kind === 'failure' ? failureOf(answer, this.#settings.netns) : mixedUp(answer);
   }
@@ -91,6 +103,7 @@ export class SnapshotSource implements AsyncDisposable {
 
   /** Ends the worker; the next one's first snapshot is a baseline. */
   async reset(): Promise<void> {
+    this.#begun = undefined;
     await this.#worker?.terminate();
     this.#worker = undefined;
   }
@@ -103,16 +116,16 @@ export class SnapshotSource implements AsyncDisposable {
     question: WorkerQuestion,
     buffers: readonly ArrayBuffer[] = [],
   ): Promise<WorkerAnswer> {
-    this.#worker ??= await this.#start();
+    this.#worker ??= this.#start();
     const answer = await ask(this.#worker, question, buffers);
     this.#cpuMs += answer.cpuMs;
     return answer;
   }
 
-  async #start(): Promise<Worker> {
+  #start(): Worker {
     // The threads of libuv's pool are started by whoever needs the pool first, and inherit that
-    // thread's network namespace for good. They must be the main thread's.
-    await stat('/');
+    // thread's network namespace for good. They must be the main thread's: this call starts them.
+    stat('/', () => {});
     const settings: WorkerSettings = {
       ...this.#settings,
       seed: randomInt(2 ** 32),

@@ -146,16 +146,13 @@ export class FamilyTally {
     return unpaired === 0 ? rows.count : rows.count - this.#countUnpaired(baseline);
   }
 
-  /**
-   * Rows that are new, out of order, or there for the second time: those that found no counterpart while
-   * both dumps were read side by side. Returns how many are there for the second time.
-   */
+  /** Rows that are new, out of order, or there for the second time; returns how many are the latter. */
   #countUnpaired(baseline: boolean): number {
     const rows = this.#rows;
     this.#unpaired.index(this.#lastRows, (row) => this.#fates[row] === GONE);
     let repeated = 0;
     for (let row = 0; row < rows.count; row++) {
-      if (rows.isCounted(row)) continue;
+      if (rows.isCounted(row)) continue; // paired
       const before = this.#unpaired.find(rows, row);
       if (before >= 0 && this.#fates[before] === GONE) this.#countPaired(row, before);
       else if (before >= 0 || isRepeated(rows, row)) repeated++;

@@ -4,33 +4,32 @@ import { TRANSPORTS } from '../connections/transport.ts';
 import { addressText, WHOLE_ADDRESS, type ExternalPrefix } from './external-prefix.ts';
 import { ATTRIBUTE, BASE_ATTRIBUTES } from './names.ts';
 
-type Pair = readonly [name: string, value: Attributes[string]];
+/** Adds what has a value and is chosen. */
+type Put = (name: string, value: Attributes[string]) => void;
 
 /** What can be added to the base attributes. */
 const GROUPS = {
   /** Who really answered behind a service; nothing where the destination answered itself. */
-  backend: (edge: Edge, { externalPrefix }: AttributeChoice): readonly Pair[] => {
+  backend: (put: Put, edge: Edge, { externalPrefix }: AttributeChoice): void => {
     const { backend, backendPort } = edge;
-    if (backend.address === edge.destination.address && backendPort === edge.port) return [];
-    return [
-      [ATTRIBUTE.backendType, backend.identity?.type],
-      [ATTRIBUTE.backendAddress, addressText(backend, externalPrefix)],
-      [ATTRIBUTE.backendPort, backendPort],
-      [ATTRIBUTE.backendNamespace, backend.identity?.namespace],
-      [ATTRIBUTE.backendApp, backend.identity?.app],
-      [ATTRIBUTE.backendName, backend.identity?.name],
-    ];
+    if (backend.address === edge.destination.address && backendPort === edge.port) return;
+    put(ATTRIBUTE.backendType, backend.identity?.type);
+    put(ATTRIBUTE.backendAddress, addressText(backend, externalPrefix));
+    put(ATTRIBUTE.backendPort, backendPort);
+    put(ATTRIBUTE.backendNamespace, backend.identity?.namespace);
+    put(ATTRIBUTE.backendApp, backend.identity?.app);
+    put(ATTRIBUTE.backendName, backend.identity?.name);
   },
-  workload: ({ source, destination }: Edge): readonly Pair[] => [
-    [ATTRIBUTE.sourceWorkloadKind, source.identity?.workload?.kind],
-    [ATTRIBUTE.sourceWorkloadName, source.identity?.workload?.name],
-    [ATTRIBUTE.destinationWorkloadKind, destination.identity?.workload?.kind],
-    [ATTRIBUTE.destinationWorkloadName, destination.identity?.workload?.name],
-  ],
-  topology_zone: ({ source, destination }: Edge): readonly Pair[] => [
-    [ATTRIBUTE.sourceZone, source.identity?.topologyZone],
-    [ATTRIBUTE.destinationZone, destination.identity?.topologyZone],
-  ],
+  workload: (put: Put, { source, destination }: Edge): void => {
+    put(ATTRIBUTE.sourceWorkloadKind, source.identity?.workload?.kind);
+    put(ATTRIBUTE.sourceWorkloadName, source.identity?.workload?.name);
+    put(ATTRIBUTE.destinationWorkloadKind, destination.identity?.workload?.kind);
+    put(ATTRIBUTE.destinationWorkloadName, destination.identity?.workload?.name);
+  },
+  topology_zone: (put: Put, { source, destination }: Edge): void => {
+    put(ATTRIBUTE.sourceZone, source.identity?.topologyZone);
+    put(ATTRIBUTE.destinationZone, destination.identity?.topologyZone);
+  },
 };
 
 export type AttributeGroup = keyof typeof GROUPS;
@@ -76,23 +75,23 @@ export function connectionAttributes(
 ): Attributes {
   const { source, destination } = edge;
   const { groups, externalPrefix } = choice;
-  return chosen(choice, [
-    [ATTRIBUTE.node, nodeName],
-    [ATTRIBUTE.sourceType, source.identity?.type],
-    [ATTRIBUTE.sourceAddress, addressText(source, externalPrefix)],
-    [ATTRIBUTE.sourceNamespace, source.identity?.namespace],
-    [ATTRIBUTE.sourceApp, source.identity?.app],
-    [ATTRIBUTE.sourceName, source.identity?.name],
-    [ATTRIBUTE.destinationType, destination.identity?.type],
-    [ATTRIBUTE.destinationAddress, addressText(destination, externalPrefix)],
-    [ATTRIBUTE.destinationNamespace, destination.identity?.namespace],
-    [ATTRIBUTE.destinationApp, destination.identity?.app],
-    [ATTRIBUTE.destinationName, destination.identity?.name],
-    [ATTRIBUTE.destinationPort, edge.port],
-    [ATTRIBUTE.transport, TRANSPORTS.get(edge.protocol) ?? String(edge.protocol)],
-    [ATTRIBUTE.primary, edge.primary],
-    ...groups.flatMap((group) => GROUPS[group](edge, choice)),
-  ]);
+  const [attributes, put] = chosen(choice);
+  put(ATTRIBUTE.node, nodeName);
+  put(ATTRIBUTE.sourceType, source.identity?.type);
+  put(ATTRIBUTE.sourceAddress, addressText(source, externalPrefix));
+  put(ATTRIBUTE.sourceNamespace, source.identity?.namespace);
+  put(ATTRIBUTE.sourceApp, source.identity?.app);
+  put(ATTRIBUTE.sourceName, source.identity?.name);
+  put(ATTRIBUTE.destinationType, destination.identity?.type);
+  put(ATTRIBUTE.destinationAddress, addressText(destination, externalPrefix));
+  put(ATTRIBUTE.destinationNamespace, destination.identity?.namespace);
+  put(ATTRIBUTE.destinationApp, destination.identity?.app);
+  put(ATTRIBUTE.destinationName, destination.identity?.name);
+  put(ATTRIBUTE.destinationPort, edge.port);
+  put(ATTRIBUTE.transport, TRANSPORTS.get(edge.protocol) ?? String(edge.protocol));
+  put(ATTRIBUTE.primary, edge.primary);
+  for (const group of groups) GROUPS[group](put, edge, choice);
+  return attributes;
 }
 
 /**
@@ -114,17 +113,18 @@ export function overflowAttributes(
   primary: boolean,
   choice: AttributeChoice = BASE_CHOICE,
 ): Attributes {
-  return chosen(choice, [
-    [ATTRIBUTE.overflow, true],
-    [ATTRIBUTE.node, nodeName],
-    [ATTRIBUTE.primary, primary],
-  ]);
+  const [attributes, put] = chosen(choice);
+  put(ATTRIBUTE.overflow, true);
+  put(ATTRIBUTE.node, nodeName);
+  put(ATTRIBUTE.primary, primary);
+  return attributes;
 }
 
-function chosen({ dropped }: AttributeChoice, pairs: readonly Pair[]): Attributes {
+/** Attributes, and what adds to them: a list of pairs for each edge would be more garbage than all else. */
+function chosen({ dropped }: AttributeChoice): readonly [Attributes, Put] {
   const attributes: Attributes = {};
-  for (const [key, value] of pairs) {
-    if (value !== undefined && !dropped.includes(key)) attributes[key] = value;
-  }
-  return attributes;
+  const put: Put = (name, value) => {
+    if (value !== undefined && !dropped.includes(name)) attributes[name] = value;
+  };
+  return [attributes, put];
 }

@@ -26,6 +26,27 @@ t.test(
   },
 );
 
+t.test('the snapshot that was begun is the first one that is taken', { skip }, async (t) => {
+  await using namespace = await NetworkNamespace.create('quiet');
+  await using source = new SnapshotSource({ netns: namespace.path });
+  source.begin({ takes: true });
+  t.equal((await source.take()).baseline, true, 'not one after it');
+  t.equal((await source.take()).baseline, false);
+});
+
+t.test(
+  'what is wrong with a snapshot that was begun is told to who takes it',
+  { skip },
+  async (t) => {
+    const path = join(t.testdir(), 'none');
+    await using source = new SnapshotSource({ netns: path });
+    const starting = nextWorker();
+    source.begin({ takes: true });
+    await once(await starting, 'message');
+    await t.rejects(source.take(), { name: 'Failure', exitCode: 1 });
+  },
+);
+
 t.test(
   'a worker that dies while it works fails the snapshot, and the next one is a baseline',
   { skip },
