@@ -1,5 +1,6 @@
 import { Failure } from '../../src/runtime/failure.ts';
 import { choice, flag, integer, readSettings, settingsHelp } from '../../src/runtime/settings.ts';
+import { benchBounds } from './bounds.ts';
 import { benchController } from './controller.ts';
 import { benchCycle } from './cycle.ts';
 import { benchEvents } from './events.ts';
@@ -14,6 +15,7 @@ import { benchSoak } from './soak.ts';
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
 const SCENARIOS = {
+  bounds: benchBounds,
   controller: benchController,
   cycle: benchCycle,
   events: benchEvents,
@@ -29,6 +31,7 @@ const SCENARIOS = {
 const settings = {
   scenario: choice({
     choices: [
+      'bounds',
       'controller',
       'cycle',
       'events',
@@ -50,7 +53,8 @@ const settings = {
       'shipped and from source; signals: the cycle with each of --signals, against none of them; ' +
       'fleet: a cluster of agents and two controllers, one of which dies, against a bare server; ' +
       'leaks: simulated clients that leak or only look like it, each so often as there are rounds; ' +
-      'soak: an agent with all that it can do, for long, while all connections and pods are replaced',
+      'soak: an agent with all that it can do, for long, while all connections and pods are replaced; ' +
+      'bounds: a million strangers, names that change at each poll, scrapers each second',
   }),
   entries: integer({
     default: 262_144,
