@@ -6,7 +6,7 @@ import { CLOSED, OPENED } from '../../src/connections/measure.ts';
 import type { Series } from '../../src/connections/series.ts';
 import { Tally } from '../../src/connections/tally.ts';
 import { ConntrackTable } from '../../src/conntrack/table.ts';
-import { creations, type Filling } from '../bench/fill-table.ts';
+import { entriesOf, type Crowd } from '../bench/crowd-table.ts';
 import { done, error, tableUse } from '../builders/ctnetlink.ts';
 import { NO_TIMEOUTS } from '../builders/counting.ts';
 import { countsOf, valueOf } from '../builders/series.ts';
@@ -16,26 +16,22 @@ t.setTimeout(120_000);
 
 /** More than a kernel has room for unless it is told to: its part is played by what it would send. */
 const ENTRIES = 1_000_000;
-const EDGES = 5_000;
-const SERIES_MAX = 2_500;
-const MOVED_EDGES = EDGES / 4;
+/** Each is an edge. */
+const CLIENTS = 20_000;
+const SERIES_MAX = 10_000;
 const GET = 0x101;
 /** As much as the kernel puts into one. */
 const DATAGRAM_BYTES = 32 * 1024;
 
-const before: Filling = { entries: ENTRIES, edges: EDGES, ipv6Share: 0.25 };
-const after: Filling = { ...before, firstEdge: MOVED_EDGES };
+const before: Crowd = { clients: CLIENTS, firstClient: 0, connections: ENTRIES / CLIENTS };
+const after: Crowd = { ...before, firstClient: CLIENTS / 4 };
 
 /** The datagrams of the first so many entries. */
-function* datagramsOf(
-  request: Request,
-  filling: Filling,
-  entries = ENTRIES,
-): Generator<Uint8Array> {
+function* datagramsOf(request: Request, crowd: Crowd, entries = ENTRIES): Generator<Uint8Array> {
   const bytes = new Uint8Array(DATAGRAM_BYTES);
   const view = new DataView(bytes.buffer);
   let length = 0;
-  for (const entry of creations(filling).take(entries)) {
+  for (const entry of entriesOf(crowd).take(entries)) {
     if (length + entry.length > DATAGRAM_BYTES) {
       yield bytes.subarray(0, length);
       length = 0;
@@ -50,8 +46,8 @@ function* datagramsOf(
 
 type Dump = (request: Request) => Iterable<Reception>;
 
-function* whole(request: Request, filling: Filling): Generator<Reception> {
-  yield* datagramsOf(request, filling);
+function* whole(request: Request, crowd: Crowd): Generator<Reception> {
+  yield* datagramsOf(request, crowd);
   yield done(request);
 }
 

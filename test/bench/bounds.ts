@@ -12,7 +12,7 @@ import {
   type ResolveResponse,
 } from '../../src/inventory/wire.ts';
 import type { CycleCost } from './bounds-load.ts';
-import { fillNamespace } from './fill-table.ts';
+import { replaceTable, type Crowd } from './crowd-table.ts';
 import { memoryOf, startProgram } from './program.ts';
 import { SoakCollector } from './soak-collector.ts';
 import { SoakScraper } from './soak-scraper.ts';
@@ -96,8 +96,8 @@ async function strangers(): Promise<BoundsResult> {
     },
   });
   for (let batch = 0; batch < STRANGER_BATCHES; batch++) {
-    const size = { entries: STRANGERS, edges: STRANGERS };
-    await load.replaceTable({ ...size, firstEdge: batch * STRANGERS });
+    const firstClient = batch * STRANGERS;
+    await load.replaceTable({ clients: STRANGERS, firstClient, connections: 1 });
     await load.cycle(STRANGER_BATCHES);
     await delay(PAUSE_MS);
   }
@@ -113,7 +113,7 @@ async function names(): Promise<BoundsResult> {
   const url = await renamingController(resources);
   const load = await LoadedAgent.start(resources, { argv: ['--controller-url', url] });
   for (let cycle = 0; cycle < NAMING_CYCLES; cycle++) {
-    await load.replaceTable({ entries: ADDRESSES_MAX, edges: ADDRESSES_MAX });
+    await load.replaceTable({ clients: ADDRESSES_MAX, firstClient: 0, connections: 1 });
     await load.cycle(NAMING_CYCLES);
   }
   return await load.result('names', { made: NAMING_CYCLES * ADDRESSES_MAX });
@@ -123,17 +123,19 @@ async function names(): Promise<BoundsResult> {
 async function scrapers({ entries, edges }: Size, count: number): Promise<BoundsResult> {
   await using resources = new AsyncDisposableStack();
   const load = await LoadedAgent.start(resources, { argv: ['--series-max', String(edges)] });
+  const connections = Math.ceil(entries / edges);
+  const crowd = { clients: edges, firstClient: 0, connections };
   const ending = new AbortController();
   const loops = Array.from({ length: count }, (_, nth) => load.scrape(nth, ending.signal));
   for (let cycle = 0; cycle < SCRAPED_CYCLES; cycle++) {
-    if (cycle % SCRAPED_CYCLES_FILLED === 0) await load.replaceTable({ entries, edges });
+    if (cycle % SCRAPED_CYCLES_FILLED === 0) await load.replaceTable(crowd);
     const next = delay(SCRAPED_CYCLE_MS);
     await load.cycle(SCRAPED_CYCLES);
     await next;
   }
   ending.abort();
   await Promise.all(loops);
-  const made = Math.ceil(SCRAPED_CYCLES / SCRAPED_CYCLES_FILLED) * entries;
+  const made = Math.ceil(SCRAPED_CYCLES / SCRAPED_CYCLES_FILLED) * edges * connections;
   return await load.result(count === 0 ? 'nobody scrapes' : 'scrapers', { made });
 }
 
@@ -218,8 +220,8 @@ class LoadedAgent {
     return load;
   }
 
-  async replaceTable(filling: Size & { readonly firstEdge?: number }): Promise<void> {
-    await fillNamespace(this.#netns, filling, { replace: true });
+  async replaceTable(crowd: Crowd): Promise<void> {
+    await replaceTable(this.#netns, crowd);
   }
 
   /** One of so many. */

@@ -1,10 +1,8 @@
 /**
  * Fills the connection tracking table of a network namespace made for it: khan itself never writes
- * to a table. Run: `node test/bench/fill-table.ts --netns PATH --entries N --edges M`, with `--replace` in
- * the place of what is there.
+ * to a table. Run: `node test/bench/fill-table.ts --netns PATH --entries N --edges M`.
  */
 import { parseArgs } from 'node:util';
-import { runCommand } from '../../src/demo/command.ts';
 import { ConntrackTable } from '../../src/conntrack/table.ts';
 import { canonicalAddress } from '../../src/net/address.ts';
 import { NETLINK_NETFILTER } from '../../src/netlink/constants.ts';
@@ -12,12 +10,10 @@ import { exchange } from '../../src/netlink/exchange.ts';
 import { enterNetworkNamespace, NetlinkSocket } from '../../src/netlink/socket.ts';
 import {
   be32,
-  CT_DELETE,
   CT_NEW,
   CTA_STATUS,
   CTA_TIMEOUT,
   entryPayload,
-  generic,
   message,
   originalTuple,
   protocolInfo,
@@ -43,8 +39,6 @@ export interface Filling {
   readonly edges: number;
   /** 0 to 1: which part of the edges is between IPv6 addresses. */
   readonly ipv6Share: number;
-  /** Each edge has a client address of its own: those of another first edge are strangers. */
-  readonly firstEdge?: number;
 }
 
 const NLM_F_REQUEST = 0x01;
@@ -57,7 +51,6 @@ const CREATE = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL;
 const BATCH_BYTES = 192 * 1024;
 const BATCH_TIMEOUT_MS = 10_000;
 const TIMEOUT_SECONDS = 86_400;
-const IPV6_SHARE = 0.15;
 const FIRST_PORT = 1024;
 const PORTS = 0x1_0000 - FIRST_PORT;
 
@@ -99,55 +92,16 @@ export function fillTable(filling: Filling): number {
   return table.use().entries;
 }
 
-/** The same from outside of the namespace; with `replace` in the place of what is there. */
-export async function fillNamespace(
-  netns: string,
-  {
-    entries,
-    edges,
-    ipv6Share = IPV6_SHARE,
-    firstEdge = 0,
-  }: Partial<Filling> & Pick<Filling, 'entries' | 'edges'>,
-  { replace = false } = {},
-): Promise<void> {
-  await runCommand(
-    [process.execPath, import.meta.filename, '--netns', netns]
-      .concat(['--entries', String(entries), '--edges', String(edges)])
-      .concat(['--ipv6-share', String(ipv6Share), '--first-edge', String(firstEdge)])
-      .concat(replace ? ['--replace'] : []),
-  );
-}
-
-/** Deletes all entries of the calling thread's network namespace, as `conntrack -F` does. */
-export function emptyTable(): void {
-  using socket = new NetlinkSocket(NETLINK_NETFILTER);
-  const sequence = 1;
-  const header = { sequence, portId: 0, flags: NLM_F_REQUEST | NLM_F_ACK };
-  exchange({
-    operation: 'empty the connection tracking table',
-    transport: socket,
-    request: message(CT_DELETE, header, generic(0)),
-    sequence,
-    answerType: CT_DELETE,
-    visit: () => true,
-    timeoutMs: BATCH_TIMEOUT_MS,
-  });
-}
-
 /** What is written, in no particular order. */
 export function* flowsOf(filling: Filling): Generator<Flow> {
-  for (const edge of edgesOf(filling)) {
+  for (let edge = 0; edge < Math.min(filling.edges, filling.entries); edge++) {
     for (let nth = 0; nth < connectionsOf(edge, filling); nth++) yield flowOf(edge, nth, filling);
   }
 }
 
-function* edgesOf({ firstEdge = 0, edges, entries }: Filling): Generator<number> {
-  for (let at = 0; at < Math.min(edges, entries); at++) yield firstEdge + at;
-}
-
 /** The messages of flowsOf(). One array is used again for the connections of an edge. */
-export function* creations(filling: Filling): Generator<Uint8Array> {
-  for (const edge of edgesOf(filling)) {
+function* creations(filling: Filling): Generator<Uint8Array> {
+  for (let edge = 0; edge < Math.min(filling.edges, filling.entries); edge++) {
     // Connections of one edge and state differ in nothing but the client's port.
     const templates = new Map<string, Template>();
     for (let nth = 0; nth < connectionsOf(edge, filling); nth++) {
@@ -189,8 +143,8 @@ function templateOf(one: Flow): Template {
   return { bytes, clientPortsAt: [behindOriginal - 12, behindOriginal + reply.length - 4] };
 }
 
-function connectionsOf(edge: number, { entries, edges, firstEdge = 0 }: Filling): number {
-  return Math.floor(entries / edges) + (edge - firstEdge < entries % edges ? 1 : 0);
+function connectionsOf(edge: number, { entries, edges }: Filling): number {
+  return Math.floor(entries / edges) + (edge < entries % edges ? 1 : 0);
 }
 
 function clientPort(nth: number): number {
@@ -239,19 +193,15 @@ if (import.meta.main) {
       netns: { type: 'string' },
       entries: { type: 'string', default: '100000' },
       edges: { type: 'string', default: '10000' },
-      'ipv6-share': { type: 'string', default: String(IPV6_SHARE) },
-      'first-edge': { type: 'string', default: '0' },
-      replace: { type: 'boolean', default: false },
+      'ipv6-share': { type: 'string', default: '0.15' },
     },
   });
   if (values.netns === undefined) throw new Error('Cannot fill a table: no --netns PATH');
   enterNetworkNamespace(values.netns);
-  if (values.replace) emptyTable();
   const entries = fillTable({
     entries: Number(values.entries),
     edges: Number(values.edges),
     ipv6Share: Number(values['ipv6-share']),
-    firstEdge: Number(values['first-edge']),
   });
   process.stdout.write(`${entries} entries\n`);
 }

@@ -12,7 +12,7 @@ import { createLog } from '../../src/runtime/log.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
 import { parsePage } from '../../src/telemetry/samples.ts';
-import { fillNamespace } from '../bench/fill-table.ts';
+import { replaceTable } from '../bench/crowd-table.ts';
 import { listenOnLoopback } from '../fakes/loopback.ts';
 import { changes, clusterSum, rowsOf, type Row } from './rows.ts';
 import { skip } from './skip.ts';
@@ -55,18 +55,18 @@ async function startCounting(t: Test, argv: readonly string[]) {
     return { ...total, active: clusterSum(now).active, rows };
   };
   await look();
-  const replaceTable = (count: number, firstEdge: number) =>
-    fillNamespace(namespace.path, { entries: count, edges: count, firstEdge }, { replace: true });
-  return { look, replaceTable };
+  const come = (clients: number, firstClient: number) =>
+    replaceTable(namespace.path, { clients, firstClient, connections: 1 });
+  return { look, come };
 }
 
 t.test(
   'of strangers each is counted, and more of them make no more series',
   { skip },
   async (t) => {
-    const { look, replaceTable } = await startCounting(t, []);
+    const { look, come } = await startCounting(t, []);
     for (let crowd = 0; crowd < CROWDS; crowd++) {
-      await replaceTable(STRANGERS, crowd * STRANGERS);
+      await come(STRANGERS, crowd * STRANGERS);
       const { rows, ...sums } = await look();
       const opened = (crowd + 1) * STRANGERS;
       t.strictSame(sums, { opened, closed: crowd * STRANGERS, active: STRANGERS });
@@ -109,7 +109,7 @@ t.test(
   { skip },
   async (t) => {
     const controller = await renamingController(t);
-    const { look, replaceTable } = await startCounting(t, [
+    const { look, come } = await startCounting(t, [
       '--controller-url',
       controller.url,
       '--series-ttl',
@@ -117,7 +117,7 @@ t.test(
     ]);
     const clients = 300;
     for (let turn = 1; turn <= 8; turn++) {
-      await replaceTable(clients, 0);
+      await come(clients, 0);
       const { rows, ...sums } = await look();
       const [opened, closed] = [turn * clients, (turn - 1) * clients];
       t.strictSame(sums, { opened, closed, active: clients });
