@@ -22,16 +22,16 @@ const LOAD = join(import.meta.dirname, 'bounds-load.ts');
 /** 1,000,000 client addresses, one connection each. */
 const STRANGER_BATCHES = 20;
 const STRANGERS = 50_000;
-const NAMING_CYCLES = 60;
+const NAMING_CYCLES = 40;
 const SCRAPERS = 5;
 const SCRAPE_MS = 1000;
-const SCRAPED_CYCLES = 20;
+const SCRAPED_CYCLES = 16;
 const SCRAPED_CYCLE_MS = 2000;
 /** All connections are replaced after so many. */
-const SCRAPED_CYCLES_FILLED = 10;
+const SCRAPED_CYCLES_FILLED = 4;
 const PUSH_MS = 1000;
 /** So that pushes have their turn between two cycles, as they do when cycles have half a minute. */
-const PAUSE_MS = 3000;
+const PAUSE_MS = 2000;
 const SETTLE_PUSHES = 30;
 /** A page holds a new counter at 0 for a poll, and until its scraper has seen that. */
 const SETTLE_SCRAPES = 3;
@@ -123,7 +123,7 @@ async function names(): Promise<BoundsResult> {
 async function scrapers({ entries, edges }: Size, count: number): Promise<BoundsResult> {
   await using resources = new AsyncDisposableStack();
   const load = await LoadedAgent.start(resources, { argv: ['--series-max', String(edges)] });
-  const connections = Math.ceil(entries / edges);
+  const connections = Math.max(1, Math.floor(entries / edges));
   const crowd = { clients: edges, firstClient: 0, connections };
   const ending = new AbortController();
   const loops = Array.from({ length: count }, (_, nth) => load.scrape(nth, ending.signal));
