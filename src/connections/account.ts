@@ -1,20 +1,12 @@
 import type { Edge } from './edge.ts';
+import { MeasureLists } from './measure-lists.ts';
 import { CLOSED, OPENED, type Measure } from './measure.ts';
 import { COUNTERS, type SavedSeries } from './saved-ledger.ts';
 import type { Series } from './series.ts';
 
 const MEASURES: readonly Measure[] = [OPENED, CLOSED];
-/** Lists that series have in common, by the list they go on from: as many as there are ways to come by one. */
-const LONGER = new WeakMap<readonly Measure[], Map<Measure, readonly Measure[]>>();
-
-/** The same list for all series that have come by the same measures in the same order. */
-function withMeasure(measures: readonly Measure[], measure: Measure): readonly Measure[] {
-  let next = LONGER.get(measures);
-  if (next === undefined) LONGER.set(measures, (next = new Map()));
-  let longer = next.get(measure);
-  if (longer === undefined) next.set(measure, (longer = [...measures, measure]));
-  return longer;
-}
+/** The common ones come first; a list of its own takes some 100 bytes of a series. */
+const LISTS = new MeasureLists({ listsMax: 1000 });
 
 /** The moment of a snapshot: when a new series was known to be 0, and when it is first published. */
 export interface SeriesTimes {
@@ -73,7 +65,7 @@ export class LiveSeries<Labels> implements Series<Labels> {
     if (at >= 0) {
       this.values[at]! += count;
     } else {
-      this.measures = withMeasure(this.measures, measure);
+      this.measures = LISTS.with(this.measures, measure);
       this.values = this.values.concat(count);
     }
   }

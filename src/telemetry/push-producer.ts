@@ -16,7 +16,7 @@ import { restoredEnd, savedEnd, type SavedEnd } from './saved-points.ts';
 export interface WaitingLimits {
   /** Above it the counts of the oldest are told with the overflow series. */
   readonly carriedAbove: number;
-  /** Above it the oldest are given up: one request may be under way for very long. */
+  /** Above it the oldest are given up while a request is under way, which may be for very long. */
   readonly lostAbove: number;
 }
 
@@ -80,6 +80,10 @@ export class PushProducer implements MetricProducer {
     if (this.#waiting.size <= this.#limits.lostAbove) return;
     this.#forgetDelivered();
     if (this.#waiting.size <= this.#limits.lostAbove) return;
+    if (!this.#options.isRequestUnderWay()) {
+      this.#carryOldest();
+      return;
+    }
     for (const oldest of this.#waiting.keys().take(LOST_SERIES)) this.#waiting.delete(oldest);
     this.#lostSeries += LOST_SERIES;
     diag.warn(

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { until } from '../demo/until.ts';
 import { startAgent } from '../fakes/khan-process.ts';
@@ -27,6 +29,7 @@ const labels = {
 /** Longer than any test: what is pushed then is pushed last. */
 const NEVER = { OTEL_METRIC_EXPORT_INTERVAL: '600000' };
 const OFTEN = { OTEL_METRIC_EXPORT_INTERVAL: '300' };
+const SLOW_ANSWER_MS = 1000;
 
 /** An agent beside two connections that were there before it, and has seen them. */
 async function startPushing(t: Test, env: Readonly<Record<string, string>>) {
@@ -190,6 +193,39 @@ t.test('a collector that is away', { skip }, async (t) => {
     });
   }
 });
+
+t.test(
+  'a collector that answers after several intervals is told all, once',
+  { skip },
+  async (t) => {
+    let answered = 0;
+    const answer = async (response: ServerResponse) => {
+      await delay(SLOW_ANSWER_MS);
+      answered++;
+      response.end('{}');
+    };
+    const receiver = await otlpReceiver(t, { answer });
+    const { namespace, agent, values } = await startPushing(t, {
+      ...OFTEN,
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+    });
+    t.ok(await until(() => receiver.pushes.length > 0));
+    for (let batch = 1; batch <= 3; batch++) {
+      await namespace.open({ ...webToApi, port: 8080 + batch, count: 3 });
+      const opened = async () => (await values('khan_connection_total')).reduce((a, b) => a + b, 0);
+      t.ok(await until(async () => (await opened()) === 3 * batch), 'the page does not wait');
+    }
+    const points = () =>
+      receiver.pushes.flatMap(({ metrics }) => pointsOf(metrics.get('khan_connection')));
+    const sum = () => points().reduce((total, { value }) => total + Number(value), 0);
+    t.ok(await until(() => sum() === 9));
+    t.ok(receiver.pushes.length - answered <= 1, 'one request at a time');
+    agent.kill('SIGTERM');
+    t.match(await agent.ended, { code: 0, signal: null });
+    t.equal(sum(), 9);
+  },
+);
 
 t.test('OTEL_METRICS_EXPORTER says which pages there are', { skip }, async (t) => {
   const receiver = await otlpReceiver(t);

@@ -10,6 +10,7 @@ import {
   type SettingsOf,
   text,
 } from '../../src/runtime/settings.ts';
+import { benchBounds } from './bounds.ts';
 import { compare } from './compare.ts';
 import { benchController, benchSync } from './controller.ts';
 import { benchCycle, READERS } from './cycle.ts';
@@ -28,6 +29,7 @@ import { runSuite } from './suite.ts';
 /** `npm run bench`: named scenarios, each measured as a ratio against something in the same run. */
 
 const SCENARIOS = {
+  bounds: benchBounds,
   controller: benchController,
   cycle: benchCycle,
   events: benchEvents,
@@ -43,6 +45,7 @@ const SCENARIOS = {
 };
 
 const SCENARIO_NAMES = [
+  'bounds',
   'controller',
   'cycle',
   'events',
@@ -73,7 +76,8 @@ const settings = {
       'fleet: a cluster of agents and two controllers, one of which dies, against a bare server; ' +
       'load: an agent that is scraped and pushes all the time, against one that nobody asks; ' +
       'leaks: simulated clients that leak or only look like it, each so often as there are rounds; ' +
-      'soak: an agent with all that it can do, for long, while all connections and pods are replaced',
+      'soak: an agent with all that it can do, for long, while all connections and pods are replaced; ' +
+      'bounds: a million strangers, names that change at each poll, scrapers each second',
   }),
   entries: integer({
     default: 262_144,

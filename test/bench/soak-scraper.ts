@@ -11,8 +11,6 @@ export interface ScrapedSums {
   readonly overflowEdges: number;
 }
 
-const END = '# EOF\n';
-
 /** Reads OpenMetrics pages of one agent, one after the other. */
 export class SoakScraper {
   readonly #url: string;
@@ -40,7 +38,7 @@ export class SoakScraper {
   async scrape(): Promise<ScrapedSums> {
     const response = await fetch(this.#url, { headers: this.#headers });
     const page = await response.text();
-    if (!response.ok || !page.endsWith(END))
+    if (!response.ok || !page.endsWith('\n'))
       throw new Error(`Cannot scrape: status ${response.status}, ${page.length} characters`);
     this.#take(page);
     return this.sums;

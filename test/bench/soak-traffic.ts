@@ -73,9 +73,10 @@ function portOf(address: string): number {
   return FIRST_PORT + nth;
 }
 
-/** Whom the pod talks to next, over both families in turn. */
-function peerOf({ nth }: Living): { readonly family: Family; readonly service: number } {
+/** Whom the pod talks to next, over both families in turn; who leaks does so at one place. */
+function peerOf({ nth, pod }: Living): { readonly family: Family; readonly service: number } {
   turn++;
+  if (pod.app === LEAKING_APP) return { family: 'ipv4', service: nth % SERVICES };
   return {
     family: FAMILIES[turn % FAMILIES.length]!,
     service: (nth + 3 * ((turn >>> 1) % PEERS)) % SERVICES,

@@ -28,8 +28,8 @@ const READY_MS_MAX = 30_000;
 const CHECK_MS = 50;
 /** Of the time: until the table, the series and the histories of the leak watch have filled. */
 const WARM_UP_SHARE = 0.1;
-/** Until the last connections are on a page and released there. */
-const SETTLE_MS = 4 * SCRAPE_MS;
+/** Until nothing changes any more and all have been told of it: TIME_WAIT is 120 seconds. */
+const SETTLE_MS = 120_000 + 3 * SCRAPE_MS;
 
 export interface SoakSize {
   readonly minutes: number;
@@ -142,8 +142,6 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
   ending.abort();
   const failures = await loops;
   const scraped = await scraper.scrape();
-  agent.kill('SIGTERM');
-  await once(agent, 'exit');
   const pushed = collector.sums;
 
   await writeFile(PLOT, plotOf(samples));
@@ -172,7 +170,8 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
         scraped.opened === made.opened &&
         pushed.opened === made.opened &&
         scraped.opened - scraped.closed === scraped.active &&
-        pushed.opened - pushed.closed === pushed.active,
+        pushed.opened - pushed.closed === pushed.active &&
+        pushed.active === scraped.active,
     },
   ];
 }

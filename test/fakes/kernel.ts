@@ -22,11 +22,11 @@ export const PORT_ID = 0xf000_0001;
  * after the other. Then there is silence, which is -EAGAIN after SO_RCVTIMEO.
  */
 export function fakeKernel(
-  answer: (request: Request) => readonly Reception[],
+  answer: (request: Request) => Iterable<Reception>,
 ): Transport & Disposable {
-  const receptions: Reception[] = [];
+  let receptions: Iterator<Reception, undefined> = [].values();
   return {
-    ...fakeListener(receptions),
+    ...receiverOf(() => receptions.next().value),
     portId: PORT_ID,
     send(request) {
       const view = new DataView(request.buffer, request.byteOffset);
@@ -36,7 +36,7 @@ export function fakeKernel(
         sequence: view.getUint32(8, true),
         portId: PORT_ID,
       });
-      receptions.splice(0, Infinity, ...answered);
+      receptions = answered[Symbol.iterator]();
       return request.length;
     },
   };
@@ -44,11 +44,15 @@ export function fakeKernel(
 
 /** Hears these receptions one after the other, those that are put behind them included, then silence. */
 export function fakeListener(receptions: Reception[]): Receiver & Disposable {
+  return receiverOf(() => receptions.shift());
+}
+
+function receiverOf(next: () => Reception | undefined): Receiver & Disposable {
   const bytes = new Uint8Array(BUFFER_BYTES);
   return {
     buffer: bytes.buffer,
     receive() {
-      const reception = receptions.shift() ?? -constants.errno.EAGAIN;
+      const reception = next() ?? -constants.errno.EAGAIN;
       if (typeof reception === 'number') return reception;
       bytes.set(reception);
       return reception.length;

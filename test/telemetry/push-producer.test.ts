@@ -107,8 +107,23 @@ t.test('while a request is under way nothing is carried over: it may tell just t
   t.equal((await pointsOf(push, 'khan_connection')).length, 20_003);
 });
 
-t.test('of twice as many the oldest are given up and counted', async (t) => {
+t.test('of twice as many between two requests none is lost', async (t) => {
   const { connections, push } = createProducers();
+  const many = Array.from({ length: 45_000 }, (_, port) => seriesOf(port, 1_000_000, 1));
+  connections.publish(publicationOf(1_030_000, ...many), TABLE);
+  connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
+  t.equal(push.lostSeries, 0);
+  const told = await pointsOf(push, 'khan_connection');
+  t.equal(
+    told.reduce((sum, [, , value]) => sum + Number(value), 0),
+    45_000,
+  );
+  t.equal(push.waitingSeries, 20_000);
+});
+
+t.test('of twice as many during a request the oldest are given up and counted', async (t) => {
+  const { connections, push, request } = createProducers();
+  request.isUnderWay = true;
   const many = Array.from({ length: 40_001 }, (_, port) => seriesOf(port, 1_000_000, 1));
   connections.publish(publicationOf(1_030_000, ...many), TABLE);
   connections.publish({ ...publicationOf(1_060_000), ended: many }, TABLE);
