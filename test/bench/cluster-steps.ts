@@ -76,7 +76,7 @@ function controllerStep(): Step {
         },
         {
           scenario,
-          what: `${counted(last.per_second)} of them a second, half answered within`,
+          what: `${counted(Math.round(last.per_second))} of them a second, half answered within`,
           against: 'a bare server',
           ratio: once(last.p50_ms / line.paced_baseline.p50_ms),
           value: once(last.p50_ms),

@@ -63,7 +63,10 @@ export async function benchEvents({ connections, rounds }: EventsSize): Promise<
     const beganMs = performance.now();
     await make(namespace, wishesFor(connections));
     const seconds = (performance.now() - beganMs) / 1000;
-    await delay(POLLS_BEHIND * POLL_MS);
+    await delay((POLLS_BEHIND - 1) * POLL_MS);
+    // Whoever reads a page is shown a new counter at 0 first.
+    await Promise.all(agents.map((agent) => agent.read()));
+    await delay(POLL_MS);
     const after = await Promise.all(agents.map((agent) => agent.read()));
     samples.push(
       agents.map((_, at) => ({

@@ -24,7 +24,7 @@ const STYLE =
 
 /** How the cost grows, in an SVG with a plot for each of what grows. */
 export async function drawGrowth(costs: readonly Cost[]): Promise<string> {
-  const plots = [...new Set(costs.map(({ of }) => of))].map((of) =>
+  const plots = [...new Set(costs.map(({ of }) => of))].toSorted().map((of) =>
     plotOf(
       of,
       costs.filter((cost) => cost.of === of),

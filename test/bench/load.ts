@@ -67,6 +67,7 @@ export async function benchLoad({
       resources,
     });
     await agent.published(WARM_UP_CYCLES);
+    await sink.idle(BETWEEN_PUSHES_MS);
     agent.pause();
     return agent;
   };
