@@ -3,6 +3,7 @@ import { EdgeTable } from './edge-table.ts';
 import { Endings, type EndingsOptions } from './endings.ts';
 import { EntryRows, ROW_BASELINE, type RowColumn } from './entry-rows.ts';
 import { HashIndex, hashWords } from './hash-index.ts';
+import { isRepeated } from './repeated.ts';
 import { isEnding, isReopened } from './reopened.ts';
 import type { AddressTakeover } from './snapshot.ts';
 
@@ -16,8 +17,6 @@ const REOPENED = 2;
 const LOOK_AHEAD_ROWS = 8;
 /** How far it is looked for when that many rows in a row were not found. */
 const SEARCH_ROWS = 1024;
-/** The kernel refuses entries for longer chains: MIN_CHAINLEN + MAX_CHAINLEN, nf_conntrack_core.c. */
-const BUCKET_ROWS_MAX = 80;
 
 /** The entries of one address family, counted by edge. See tally.ts. */
 export class FamilyTally {
@@ -48,11 +47,17 @@ export class FamilyTally {
     return !this.#rows.starts.isEmpty || !this.#endings.rows.starts.isEmpty;
   }
 
+  /** Some are known to have begun before others; only then are the rows of both dumps needed once more. */
+  get #isDivisible(): boolean {
+    return this.isTimestamped || !this.#lastRows.starts.isEmpty;
+  }
+
   begin(timeouts: Timeouts): void {
     if (this.#isFinished) {
       this.edges.settle();
       [this.#rows, this.#lastRows] = [this.#lastRows, this.#rows];
       this.#isFinished = false;
+      this.#rows.reserve(this.#lastRows.count);
     }
     this.#rows.clear(timeouts);
     this.#endings.begin();
@@ -74,12 +79,14 @@ export class FamilyTally {
     this.edges.beginSnapshot();
     const entries = this.#countAll();
     this.#endings.finish({ isBaseline });
+    if (!this.#isDivisible) this.#lastRows.release();
     return entries;
   }
 
   divide(takeovers: readonly AddressTakeover[]): void {
-    this.edges.restartSnapshot();
+    if (this.#isDivisible) this.edges.restartSnapshot();
     const slots = this.edges.takeOver(takeovers);
+    if (!this.#isDivisible) return;
     const { words, count, stride, edgeAt } = this.#lastRows;
     for (let row = 0; row < count; row++) {
       const at = row * stride + edgeAt;
@@ -279,20 +286,4 @@ export class FamilyTally {
   #hash(rows: EntryRows, row: number): number {
     return hashWords(rows.words, row * rows.stride, rows.identityWords, this.#seed);
   }
-}
-
-/**
- * True when a row is the second one of an entry. When the entry at which a datagram ended is gone, the
- * kernel sends its bucket again from the start (ctnetlink_dump_table()), so the other one is near: before
- * this one, or behind it where this and the last dump had come together again by then.
- */
-function isRepeated(rows: EntryRows, row: number): boolean {
-  for (let other = Math.max(0, row - BUCKET_ROWS_MAX); other < row; other++) {
-    if (rows.isSame(row, rows, other)) return true;
-  }
-  const end = Math.min(row + 1 + BUCKET_ROWS_MAX, rows.count);
-  for (let other = row + 1; other < end; other++) {
-    if (rows.isCounted(other) && rows.isSame(row, rows, other)) return true;
-  }
-  return false;
 }
