@@ -6,6 +6,7 @@ import { every, Pulse } from '../runtime/every.ts';
 import { EXIT_FAILURE, Failure } from '../runtime/failure.ts';
 import { sendText, startHttpServer, type Handler, type Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
+import { keepHeapSmall } from '../runtime/small-heap.ts';
 import {
   connectionAttributes,
   durationAttributes,
@@ -225,7 +226,11 @@ async function serve(
     firstPeriodMs: interval.setMs * Math.random(),
     signal,
     pulse,
-    tick: (tickSignal) => agent.cycle.tick(tickSignal),
+    tick: async (tickSignal) => {
+      await agent.cycle.tick(tickSignal);
+      // Not before: most of what the first cycle makes stays, and to look for garbage in it takes long.
+      keepHeapSmall();
+    },
     onError: (error) => {
       if (error instanceof Failure) throw error;
       log.error({ err: error }, 'Cycle failed: what was published last stays');

@@ -70,7 +70,6 @@ export class EdgeTable {
   /** Back to where beginSnapshot() was: the edges that are new since then are not there any more. */
   restartSnapshot(): void {
     this.#release(this.#fresh);
-    this.#ended = [];
     this.beginSnapshot();
   }
 
@@ -125,6 +124,7 @@ export class EdgeTable {
   /** Writes this snapshot's rows from `row` on and the records of its new edges from word `fresh` on. */
   report(columns: EdgeColumns, options: { readonly row: number; readonly fresh: number }): void {
     let { row } = options;
+    this.#ended = [];
     for (let slot = 0; slot < this.#high; slot++) {
       if (this.#isLive[slot] === 0) continue;
       columns.number[row] = this.#numberOf(slot);

@@ -51,7 +51,7 @@ export class EntryRows {
   readonly flagsAt: number;
   readonly edgeAt: number;
   readonly seenAt: number;
-  words: Uint32Array;
+  words: Uint32Array<ArrayBuffer>;
   count = 0;
   /** CTA_TIMESTAMP_START by row, in ns; 256 ns is the grain of a double at this size. */
   readonly starts = new SparseColumns(1);
@@ -104,6 +104,19 @@ export class EntryRows {
     this.traffic.clear();
   }
 
+  /** Makes room for so many rows, and some more. Only while there is none. */
+  reserve(rows: number): void {
+    const length = Math.ceil((rows * 17) / 16) * this.stride;
+    if (length > this.words.length) this.words = new Uint32Array(length);
+  }
+
+  /** Gives the memory of the rows back at once, which garbage would keep for a while. */
+  release(): void {
+    this.words.buffer.transfer(0);
+    this.words = new Uint32Array(this.stride * INITIAL_ROWS);
+    this.count = 0;
+  }
+
   /** No row is counted any more. */
   uncount(): void {
     for (let row = 0; row < this.count; row++)
@@ -114,7 +127,7 @@ export class EntryRows {
   add(entry: Uint32Array): void {
     const row = this.count++;
     let at = row * this.stride;
-    if (at === this.words.length) this.words = grown(this.words);
+    if (at === this.words.length) this.#grow();
     const { words, addressWords } = this;
 
     const protocol = entry[FIELD.protocol]!;
@@ -151,11 +164,18 @@ export class EntryRows {
   /** Appends a row of another dump. */
   copy(other: EntryRows, row: number): void {
     const to = this.count++;
-    if (to * this.stride === this.words.length) this.words = grown(this.words);
+    if (to * this.stride === this.words.length) this.#grow();
     const from = row * this.stride;
     this.words.set(other.words.subarray(from, from + this.stride), to * this.stride);
     if (!other.starts.isEmpty) this.starts.copy(to, other.starts, row);
     if (!other.traffic.isEmpty) this.traffic.copy(to, other.traffic, row);
+  }
+
+  #grow(): void {
+    const { words } = this;
+    this.words = new Uint32Array(words.length * 2);
+    this.words.set(words);
+    words.buffer.transfer(0);
   }
 
   get #isPlain(): boolean {
@@ -238,12 +258,6 @@ export class EntryRows {
 export interface RowColumn {
   readonly name: string;
   readonly bytes: Uint8Array;
-}
-
-function grown(words: Uint32Array): Uint32Array {
-  const larger = new Uint32Array(words.length * 2);
-  larger.set(words);
-  return larger;
 }
 
 function double(entry: Uint32Array, at: number): number {

@@ -3,8 +3,9 @@ import { EdgeTable } from './edge-table.ts';
 import { Endings, type EndingsOptions } from './endings.ts';
 import { EntryRows, ROW_BASELINE, type RowColumn } from './entry-rows.ts';
 import { isEnding, isReopened } from './reopened.ts';
+import { isRepeated } from './repeated.ts';
 import type { AddressTakeover } from './snapshot.ts';
-import { isRepeated, UnpairedRows } from './unpaired-rows.ts';
+import { UnpairedRows } from './unpaired-rows.ts';
 
 /** What became of a row of the last snapshot. */
 const GONE = 0;
@@ -44,11 +45,17 @@ export class FamilyTally {
     return !this.#rows.starts.isEmpty || !this.#endings.rows.starts.isEmpty;
   }
 
+  /** Some are known to have begun before others; only then are the rows of both dumps needed once more. */
+  get #isDivisible(): boolean {
+    return this.isTimestamped || !this.#lastRows.starts.isEmpty;
+  }
+
   begin(timeouts: Timeouts): void {
     if (this.#isFinished) {
       this.edges.settle();
       [this.#rows, this.#lastRows] = [this.#lastRows, this.#rows];
       this.#isFinished = false;
+      this.#rows.reserve(this.#lastRows.count);
     }
     this.#rows.clear(timeouts);
     this.#endings.begin();
@@ -70,12 +77,14 @@ export class FamilyTally {
     this.edges.beginSnapshot();
     const entries = this.#countAll();
     this.#endings.finish({ isBaseline });
+    if (!this.#isDivisible) this.#lastRows.release();
     return entries;
   }
 
   divide(takeovers: readonly AddressTakeover[]): void {
-    this.edges.restartSnapshot();
+    if (this.#isDivisible) this.edges.restartSnapshot();
     const slots = this.edges.takeOver(takeovers);
+    if (!this.#isDivisible) return;
     const { words, count, stride, edgeAt } = this.#lastRows;
     for (let row = 0; row < count; row++) {
       const at = row * stride + edgeAt;
