@@ -6,8 +6,8 @@ interface Options {
 
 /** All agents of a cluster may come at once; who waits holds the head of a request, and a connection. */
 const WAITING_MAX = 4096;
-/** So long an agent waits for names before it publishes without; later it may as well come back. */
-const WAIT_MS_MAX = 2000;
+/** Half of the time that an agent gives a question. */
+const WAIT_MS_MAX = 5000;
 
 /** Whoever comes is too much now. */
 export class NoTurn extends Error {
