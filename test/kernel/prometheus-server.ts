@@ -56,6 +56,8 @@ export async function startPrometheus(t: Test, targets: ReadonlyMap<string, stri
     if (atSeconds !== undefined) url.searchParams.set('time', String(atSeconds));
     try {
       const response = await fetch(url);
+      // Up, and not ready yet.
+      if (response.status === 503) return undefined;
       const { data, error } = Object(await response.json());
       if (error !== undefined) throw new RangeError(`Cannot evaluate ${query}: ${error}`);
       const text = data.result[0]?.value[1];
