@@ -86,6 +86,8 @@ export class InventoryFile {
     // Modification times would miss a change: mounted ConfigMaps are swapped by symbolic link.
     const digest = hash('sha256', text);
     if (digest !== this.#digest) {
+      // Whoever writes it anew may empty it first. A file that shall have no owners says `{}`.
+      if (this.#digest !== '' && text.trim() === '') throw cannotRead(this.#path, 'it is empty');
       this.#digest = digest;
       this.#refusal = this.#take(text);
     }
@@ -118,16 +120,20 @@ export class InventoryFile {
   }
 }
 
+function cannotRead(path: string, reason: string, cause?: unknown): Failure {
+  const message = `Cannot read inventory file ${path}: ${reason}`;
+  return new Failure(message, { exitCode: EXIT_FAILURE, cause });
+}
+
 async function readText(path: string): Promise<string> {
-  const refuse = (reason: string, cause?: unknown): Failure =>
-    new Failure(`Cannot read inventory file ${path}: ${reason}`, { exitCode: EXIT_FAILURE, cause });
   let bytes: Buffer;
   try {
     bytes = await buffer(createReadStream(path, { end: FILE_BYTES_MAX }));
   } catch (error) {
-    throw refuse(messageOf(error), error);
+    throw cannotRead(path, messageOf(error), error);
   }
-  if (bytes.length > FILE_BYTES_MAX) throw refuse(`it is larger than ${FILE_BYTES_MAX} bytes`);
+  if (bytes.length > FILE_BYTES_MAX)
+    throw cannotRead(path, `it is larger than ${FILE_BYTES_MAX} bytes`);
   return bytes.toString('utf8');
 }
 

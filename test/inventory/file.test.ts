@@ -178,6 +178,19 @@ t.test('refresh() follows a symbolic link that is swapped, as for a ConfigMap', 
   t.equal(inventory.identityOf('10.96.0.10')?.name, 'api-2');
 });
 
+t.test('refresh() takes no owners from a file that is empty for a moment', async (t) => {
+  const { file, inventory, path } = fileAt(join(t.testdir({ i: YAML }), 'i'));
+  await file.load();
+  await writeFile(path, '');
+  await file.refresh();
+  t.equal(inventory.identityOf('10.96.0.10')?.name, 'api');
+  t.notOk(file.isSound);
+  await writeFile(path, '{}');
+  await file.refresh();
+  t.equal(inventory.identityOf('10.96.0.10'), undefined, 'it says that there are none');
+  t.ok(file.isSound);
+});
+
 t.test('refresh() keeps the content of a file that broke and says so once', async (t) => {
   const { file, inventory, path, lines } = fileAt(join(t.testdir({ i: YAML }), 'i'));
   const errors = () => lines.filter(({ level }) => level >= 50).map(({ msg }) => msg);
