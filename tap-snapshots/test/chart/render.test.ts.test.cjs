@@ -2797,6 +2797,31 @@ spec:
         expr: increase(khan_agent_event_overflows_total[1h]) > 0
         labels:
           severity: info
+      - alert: KhanStateNotSaved
+        annotations:
+          description: Numbers are right as long as it runs; a restart begins anew, with
+            counters at 0.
+          runbook_url: docs/alerts.md#khanstatenotsaved
+          summary: The agent at {{ $labels.instance }} has not saved its state for half
+            an hour
+        expr: |
+          increase(khan_agent_state_saves_total{result="failure"}[15m]) > 0
+          unless ignoring (result)
+          increase(khan_agent_state_saves_total{result="success"}[15m]) > 0
+        for: 15m
+        labels:
+          severity: warning
+      - alert: KhanPollIntervalStretched
+        annotations:
+          description: 'Every {{ $value | humanizeDuration }}: more would cost more of
+            a core than --cpu-share-max allows.'
+          runbook_url: docs/alerts.md#khanpollintervalstretched
+          summary: The agent at {{ $labels.instance }} takes snapshots less often than
+            it was told
+        expr: khan_agent_poll_interval_seconds > 2 * khan_agent_poll_interval_set_seconds
+        for: 30m
+        labels:
+          severity: info
       - alert: KhanPushFails
         annotations:
           description: 'Nothing is lost yet: what a failed push should have told is in
