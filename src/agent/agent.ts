@@ -55,6 +55,9 @@ export interface AgentOptions {
  */
 export async function runAgent(options: AgentOptions, begun: BegunAgent): Promise<void> {
   const { settings, env, signal, print } = options;
+  // Its worker may be in a system call, and a process that exits meanwhile aborts.
+  await using resources = new AsyncDisposableStack();
+  resources.use(begun.snapshots);
   if (!settings.once) {
     const otel = readOtelSettings(env);
     await using agent = await createAgent(options, otel, begun);
