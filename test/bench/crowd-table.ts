@@ -3,9 +3,7 @@
  * writes to a table. Run: `node test/bench/crowd-table.ts NETNS JSON`.
  */
 import { runCommand } from '../../src/demo/command.ts';
-import { NETLINK_NETFILTER } from '../../src/netlink/constants.ts';
-import { exchange } from '../../src/netlink/exchange.ts';
-import { enterNetworkNamespace, NetlinkSocket } from '../../src/netlink/socket.ts';
+import { enterNetworkNamespace } from '../../src/netlink/socket.ts';
 import {
   be32,
   CT_DELETE,
@@ -20,6 +18,7 @@ import {
   replyTuple,
 } from '../builders/ctnetlink.ts';
 import { flow, flow6, type Flow } from '../builders/flow.ts';
+import { writeToTable, type Header } from './write-table.ts';
 
 /** Connections of clients, each with an address of its own, with one server. */
 export interface Crowd {
@@ -31,11 +30,9 @@ export interface Crowd {
 }
 
 const NLM_F_REQUEST = 0x01;
-const NLM_F_ACK = 0x04;
 const NLM_F_CREATE = 0x400;
-/** A send() may be as long as net.core.wmem_default, which is 208 KiB, less the kernel's own share. */
-const BATCH_BYTES = 192 * 1024;
-const TIMEOUT_MS = 10_000;
+const CREATE: Header = { type: CT_NEW, flags: NLM_F_REQUEST | NLM_F_CREATE };
+const DELETE: Header = { type: CT_DELETE, flags: NLM_F_REQUEST };
 const TIMEOUT_SECONDS = 86_400;
 const FIRST_PORT = 1024;
 /** 10.100.0.0, of the first client; an IPv6 address ends with the same bytes. */
@@ -80,8 +77,7 @@ function templateOf(one: Flow): Template {
     be32(CTA_TIMEOUT, TIMEOUT_SECONDS),
     protocolInfo(one.protocol, one.state ?? 0),
   ]);
-  const flags = NLM_F_REQUEST | NLM_F_CREATE;
-  const bytes = message(CT_NEW, { sequence: 0, portId: 0, flags }, payload);
+  const bytes = message(CREATE.type, { sequence: 0, portId: 0, flags: CREATE.flags }, payload);
   const originalAt = bytes.length - payload.length + generic(0).length;
   const replyAt = originalAt + original.length;
   // Two nested attributes begin before the addresses; an address has a header of its own.
@@ -96,42 +92,11 @@ function templateOf(one: Flow): Template {
   };
 }
 
-function write(messages: Iterable<Uint8Array>): void {
-  using socket = new NetlinkSocket(NETLINK_NETFILTER);
-  const batch = new Uint8Array(BATCH_BYTES);
-  const view = new DataView(batch.buffer);
-  let bytes = 0;
-  let last = 0;
-  let sequence = 1;
-  const flush = () => {
-    if (bytes === 0) return;
-    // Only the last message asks for an acknowledgement; a refused one answers anyway.
-    view.setUint16(last + 6, view.getUint16(last + 6, true) | NLM_F_ACK, true);
-    exchange({
-      operation: 'write to the connection tracking table',
-      transport: socket,
-      request: batch.subarray(0, bytes),
-      sequence: sequence++,
-      answerType: CT_NEW,
-      visit: () => true,
-      timeoutMs: TIMEOUT_MS,
-    });
-    bytes = 0;
-  };
-  for (const one of messages) {
-    if (bytes + one.length > BATCH_BYTES) flush();
-    batch.set(one, bytes);
-    view.setUint32(bytes + 8, sequence, true);
-    last = bytes;
-    bytes += one.length;
-  }
-  flush();
-}
-
 if (import.meta.main) {
   const [netns = '', crowd = '{}'] = process.argv.slice(2);
   enterNetworkNamespace(netns);
   // Without a tuple it means all of this namespace, as `conntrack -F` does.
-  write([message(CT_DELETE, { sequence: 0, portId: 0, flags: NLM_F_REQUEST }, generic(0))]);
-  write(entriesOf(JSON.parse(crowd)));
+  const all = message(DELETE.type, { sequence: 0, portId: 0, flags: DELETE.flags }, generic(0));
+  writeToTable([all], DELETE);
+  writeToTable(entriesOf(JSON.parse(crowd)), CREATE);
 }

@@ -5,10 +5,7 @@
 import { parseArgs } from 'node:util';
 import { ConntrackTable } from '../../src/conntrack/table.ts';
 import { canonicalAddress } from '../../src/net/address.ts';
-import { NETLINK_NETFILTER } from '../../src/netlink/constants.ts';
-import { NetlinkError } from '../../src/netlink/error.ts';
-import { exchange } from '../../src/netlink/exchange.ts';
-import { enterNetworkNamespace, NetlinkSocket } from '../../src/netlink/socket.ts';
+import { enterNetworkNamespace } from '../../src/netlink/socket.ts';
 import {
   be32,
   CT_DELETE,
@@ -34,6 +31,7 @@ import {
   UDP,
   type Flow,
 } from '../builders/flow.ts';
+import { writeToTable, type Header } from './write-table.ts';
 
 export interface Filling {
   readonly entries: number;
@@ -44,17 +42,13 @@ export interface Filling {
 }
 
 const NLM_F_REQUEST = 0x01;
-const NLM_F_ACK = 0x04;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
-const CREATE = { type: CT_NEW, flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL };
-const DELETE = { type: CT_DELETE, flags: NLM_F_REQUEST };
+const CREATE: Header = { type: CT_NEW, flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL };
+const DELETE: Header = { type: CT_DELETE, flags: NLM_F_REQUEST };
 /** One of so many entries is replaced at a time. */
 const REPLACED_PART = 5;
 
-/** A send() may be as long as net.core.wmem_default, which is 208 KiB, less the kernel's own share. */
-const BATCH_BYTES = 192 * 1024;
-const BATCH_TIMEOUT_MS = 10_000;
 const TIMEOUT_SECONDS = 86_400;
 const FIRST_PORT = 1024;
 const PORTS = 0x1_0000 - FIRST_PORT;
@@ -64,7 +58,7 @@ const PORTS = 0x1_0000 - FIRST_PORT;
  * kernel says it has then. Throws a NetlinkError at the first entry that the kernel refuses.
  */
 export function fillTable(filling: Filling): number {
-  write(messagesOf(filling, CREATE), CREATE);
+  writeToTable(messagesOf(filling, CREATE), CREATE);
   using table = new ConntrackTable();
   return table.use().entries;
 }
@@ -79,54 +73,8 @@ export function replaceFifth(filling: Filling, turn: number): void {
     picks: (edge, nth) => (edge + nth) % REPLACED_PART === turn % REPLACED_PART,
     shift: (count) => g * count,
   });
-  write(messagesOf(filling, DELETE, inGeneration(generation)), DELETE);
-  write(messagesOf(filling, CREATE, inGeneration(generation + 1)), CREATE);
-}
-
-function write(messages: Iterable<Uint8Array>, { type, flags }: typeof CREATE): void {
-  const batch = new Uint8Array(BATCH_BYTES);
-  let bytes = 0;
-  let last = 0;
-  let sequence = 1;
-  const flush = () => {
-    if (bytes === 0) return;
-    // Only the last message asks for an acknowledgement; a refused one answers anyway.
-    new DataView(batch.buffer).setUint16(last + 6, flags | NLM_F_ACK, true);
-    writeBatch(batch.subarray(0, bytes), { sequence, type });
-    sequence++;
-    bytes = 0;
-  };
-  for (const one of messages) {
-    if (bytes + one.length > BATCH_BYTES) flush();
-    batch.set(one, bytes);
-    new DataView(batch.buffer).setUint32(bytes + 8, sequence, true);
-    last = bytes;
-    bytes += one.length;
-  }
-  flush();
-}
-
-function writeBatch(
-  request: Uint8Array,
-  { sequence, type }: { readonly sequence: number; readonly type: number },
-): void {
-  // What a refused message leaves unread goes with its socket.
-  using transport = new NetlinkSocket(NETLINK_NETFILTER);
-  try {
-    exchange({
-      operation: 'write to the connection tracking table',
-      transport,
-      request,
-      sequence,
-      answerType: type,
-      visit: () => true,
-      timeoutMs: BATCH_TIMEOUT_MS,
-    });
-  } catch (error) {
-    // While a dump holds entries that are deleted, a table at its limit drops others for new ones.
-    const hasLeft = error instanceof NetlinkError && error.code === 'ENOENT';
-    if (!hasLeft || type !== CT_DELETE) throw error;
-  }
+  writeToTable(messagesOf(filling, DELETE, inGeneration(generation)), DELETE);
+  writeToTable(messagesOf(filling, CREATE, inGeneration(generation + 1)), CREATE);
 }
 
 /** What is written, in no particular order. */
@@ -147,7 +95,7 @@ const ALL: Choice = { picks: () => true, shift: () => 0 };
 /** The messages of flowsOf(). One array is used again for the connections of an edge. */
 function* messagesOf(
   filling: Filling,
-  header: typeof CREATE,
+  header: Header,
   { picks, shift }: Choice = ALL,
 ): Generator<Uint8Array> {
   for (let edge = 0; edge < Math.min(filling.edges, filling.entries); edge++) {
@@ -179,7 +127,7 @@ interface Template {
   readonly clientPortsAt: readonly number[];
 }
 
-function templateOf(one: Flow, { type, flags }: typeof CREATE): Template {
+function templateOf(one: Flow, { type, flags }: Header): Template {
   const original = originalTuple(one);
   const reply = replyTuple(one);
   const said = [
