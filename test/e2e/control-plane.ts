@@ -1,8 +1,9 @@
 /** The lab's objects in a real API server, two controllers behind one address, and tokens for the agents. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { Agent, request } from 'undici';
 import { NODES, PODS, SERVICES, inventoryFile, type Place } from '../../src/demo/topology.ts';
 import { certificate } from '../builders/certificate.ts';
 import { KhanProcess } from '../fakes/khan-process.ts';
@@ -86,6 +87,29 @@ export class ControlPlane {
     `--controller-ca-file=${this.#caFile}`,
     `--controller-token-file=${this.#tokenFiles.get(node) ?? ''}`,
   ];
+
+  /**
+   * Resolves when each replica says that this pod has the address: until an agent can hear of it, what
+   * the pod opens counts for whoever had the address before.
+   */
+  async untilNamed({ addresses }: Place, name: string): Promise<void> {
+    const dispatcher = new Agent({ connect: { ca: await readFile(this.#caFile) } });
+    const [tokenFile = ''] = this.#tokenFiles.values();
+    const headers = { authorization: `Bearer ${await readFile(tokenFile, 'utf8')}` };
+    const isNamed = async ({ port }: Replica) => {
+      const url = `https://127.0.0.1:${port}/v1/inventory?limit=5000`;
+      const { body } = await request(url, { dispatcher, headers });
+      const { entries }: any = await body.json();
+      return Object.values(addresses).every((address) => entries[address]?.name === name);
+    };
+    try {
+      for (const replica of this.replicas) {
+        while (!(await isNamed(replica))) await delay(CHECK_MS);
+      }
+    } finally {
+      await dispatcher.close();
+    }
+  }
 
   /** A node goes away, and one of the controllers with it. */
   async killReplica(): Promise<void> {

@@ -81,6 +81,7 @@ await requireServers(t, async () => {
     ] as const) {
       await untilNextSecond();
       await replace(old, next, 'dns-0');
+      await plane.untilNamed(place('dns-0'), next);
       await openAs(next);
     }
   });
@@ -152,6 +153,7 @@ await requireServers(t, async () => {
     const edge = { ...NODE_B, from: place('dns-0').addresses };
     // Later than the live one, and its status keeps the addresses for good.
     await createPod(kube, place('dns-0'), { name: 'report-1', phase: 'Running' });
+    await plane.untilNamed(place('dns-0'), 'report-1');
     await kube.api('PATCH', `${SHOP}/pods/report-1/status`, { status: { phase: 'Succeeded' } });
     const listed = await kube.kubectl([
       'get',
@@ -163,6 +165,7 @@ await requireServers(t, async () => {
       'jsonpath={.status.phase} {.status.podIP}',
     ]);
     t.equal(listed.output, `Succeeded ${edge.from.ipv4}`);
+    await plane.untilNamed(place('dns-0'), 'dns-2');
     await openBoth(cluster, 'dns-0', edge.to);
     const once = { opened: 1, closed: 0, active: { ESTABLISHED: 1 } };
     await cluster.agents.show(t, rowsFrom(podCalled('dns-2'), edge, once));
