@@ -83,7 +83,9 @@ const settings = {
     default: 262_144,
     min: 1,
     max: 4_000_000,
-    description: 'Entries in the table, written into a network namespace of the benchmark',
+    description:
+      'Entries in the table, written into a network namespace of the benchmark; root of the host has ' +
+      'its nf_conntrack_max raised for them, and put back',
   }),
   edges: integer({
     default: 20_000,
@@ -96,7 +98,7 @@ const settings = {
     min: 0,
     max: 100,
     unit: '%',
-    description: 'Edges of cycle that are between IPv6 addresses',
+    description: 'Edges that are between IPv6 addresses',
   }),
   replace: flag({ description: 'A fifth of the entries is replaced before each round of cycle' }),
   beside: list({

@@ -3,14 +3,17 @@ import type { Cost } from './growth-plot.ts';
 import { atMost, type Row } from './row.ts';
 import { toldSpread } from './spread.ts';
 import { counted, step, type Step } from './suite-step.ts';
+import { lackOfRoom } from './table-room.ts';
 
 /** What the bars are of. */
 export const ENTRIES = 262_144;
 export const EDGES = 20_000;
-/** Where only the entries grow. */
+/** Where only the entries grow; a million have as many edges as what the bars are of. */
 const FEW_EDGES = 5000;
 export const IPV6 = 30;
 const DISCARD = 'bare discard';
+/** The original and the reply: either finds the entry. */
+const TUPLES_AN_ENTRY = 2;
 
 interface Variant {
   readonly entries: number;
@@ -28,7 +31,7 @@ const VARIANTS: readonly Variant[] = [
   { entries: 10_000, edges: FEW_EDGES, of: ['entries'], beside: true, rounds: 15 },
   { entries: 100_000, edges: FEW_EDGES, of: ['entries'], beside: true },
   { entries: ENTRIES, edges: FEW_EDGES, of: ['entries', 'edges'] },
-  { entries: 1_000_000, edges: FEW_EDGES, of: ['entries'], rounds: 3 },
+  { entries: 1_000_000, edges: EDGES, of: ['entries'], beside: true, rounds: 3 },
   { entries: ENTRIES, edges: 100, of: ['edges'] },
   { entries: ENTRIES, edges: 100_000, of: ['edges'] },
   { entries: ENTRIES, edges: EDGES, ipv6: 0 },
@@ -42,20 +45,19 @@ export function cycleStep(): Step {
   return variantStep({ entries: ENTRIES, edges: EDGES, of: ['edges'], ...beside }, true);
 }
 
-/** Other tables; `entriesMax`: how many entries one network namespace may have here. */
-export function variantSteps(entriesMax: number): Step[] {
-  const variants = VARIANTS.filter(({ entries }) => entries <= entriesMax);
-  return variants.map((variant) => variantStep(variant, false));
-}
-
-/** Of the variants that are left out. */
-export function notesOnEntries(entriesMax: number): string[] {
-  const tooMany = VARIANTS.filter(({ entries }) => entries > entriesMax);
-  return tooMany.map(
-    ({ entries }) =>
-      `${counted(entries)} entries are not measured: net.netfilter.nf_conntrack_max of the host, ` +
-      `which is the limit of every network namespace, is ${counted(entriesMax)}.`,
-  );
+/** Other tables, and a line on each that there is no room for here. */
+export async function variantSteps(): Promise<{
+  readonly steps: readonly Step[];
+  readonly notes: readonly string[];
+}> {
+  const steps: Step[] = [];
+  const notes: string[] = [];
+  for (const variant of VARIANTS) {
+    const lack = await lackOfRoom(variant.entries);
+    if (lack === undefined) steps.push(variantStep(variant, false));
+    else notes.push(`${counted(variant.entries)} entries are not measured: ${lack}`);
+  }
+  return { steps, notes };
 }
 
 function variantStep(variant: Variant, hasBars: boolean): Step {
@@ -102,8 +104,18 @@ function variantStep(variant: Variant, hasBars: boolean): Step {
       notes.push('`conntrack` is not installed: its rows are left out.');
     if (beside && line.proc_ms === null)
       notes.push('This kernel has no /proc/net/nf_conntrack: its rows are left out.');
+    const { buckets } = line;
+    if (buckets !== null && entries > buckets) notes.push(noteOnChains(entries, buckets));
     return { rows, notes, costs: costsOf(variant, line) };
   });
+}
+
+function noteOnChains(entries: number, buckets: number): string {
+  const each = ((TUPLES_AN_ENTRY * entries) / buckets).toFixed(1);
+  return (
+    `${counted(entries)} entries stand in the ${counted(buckets)} hash buckets of the host ` +
+    `(net.netfilter.nf_conntrack_buckets), with both of their tuples: ${each} in each.`
+  );
 }
 
 function blockRow(scenario: string, block: ReturnType<typeof toldSpread>): Row {

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAgent } from '../../src/agent/agent.ts';
 import { agentSettings } from '../../src/agent/config.ts';
+import { hashBuckets } from '../../src/conntrack/table.ts';
 import { createLog } from '../../src/runtime/log.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
@@ -10,15 +11,12 @@ import { longestBlockMs } from './loop-block.ts';
 import { temporaryFolder } from './program.ts';
 import { medianOf, rounded, tell, type Told } from './spread.ts';
 
-export interface Size {
+export interface CycleSize {
   readonly entries: number;
   readonly edges: number;
   readonly rounds: number;
   /** Is kept. */
   readonly state: boolean;
-}
-
-export interface CycleSize extends Size {
   /** Percent of the edges. */
   readonly ipv6: number;
   /** A fifth of the entries, before each round. */
@@ -51,6 +49,8 @@ export interface CycleResult extends Told<
   readonly edges: number;
   readonly ipv6: number;
   readonly replace: boolean;
+  /** Of the host's hash table, which a dump walks whole; null where that is hidden. */
+  readonly buckets: number | null;
   /** Size of the state that is kept; 0 where none is. */
   readonly state_mb: number;
   readonly user_ms: number;
@@ -134,6 +134,7 @@ export async function benchCycle(size: CycleSize): Promise<CycleResult[]> {
       edges,
       ipv6,
       replace,
+      buckets: hashBuckets() ?? null,
       state_mb: rounded(stateBytes / 1e6),
       ...tell({
         ms: of(({ ms }) => ms),

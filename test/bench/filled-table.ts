@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { COMMAND_PATH, runCommand } from '../../src/demo/command.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
 import type { Filling } from './fill-table.ts';
+import { roomFor } from './table-room.ts';
 import type { TableWorkerData, Wish } from './table-worker.ts';
 
 const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
@@ -13,18 +14,34 @@ const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
 export class FilledTable implements AsyncDisposable {
   readonly namespace: NetworkNamespace;
   readonly #worker: Worker;
+  readonly #resources: AsyncDisposableStack;
 
-  private constructor(namespace: NetworkNamespace, worker: Worker) {
+  private constructor(
+    namespace: NetworkNamespace,
+    worker: Worker,
+    resources: AsyncDisposableStack,
+  ) {
     this.namespace = namespace;
     this.#worker = worker;
+    this.#resources = resources;
   }
 
-  static async create(filling: Filling): Promise<FilledTable> {
-    const namespace = await NetworkNamespace.create('bench');
+  /** `sysctl`: of the namespace, before it is filled. */
+  static async create(
+    filling: Filling,
+    sysctl: Readonly<Record<string, string>> = {},
+  ): Promise<FilledTable> {
+    await using resources = new AsyncDisposableStack();
+    resources.use(await roomFor(filling.entries));
+    const namespace = resources.use(await NetworkNamespace.create('bench'));
+    await namespace.sysctl(sysctl);
     await fill(namespace, filling);
     const workerData: TableWorkerData = { netns: namespace.path, filling };
     const worker = new Worker(new URL('./table-worker.ts', import.meta.url), { workerData });
-    return new FilledTable(namespace, worker);
+    resources.defer(async () => {
+      await worker.terminate();
+    });
+    return new FilledTable(namespace, worker, resources.move());
   }
 
   /** How long a bare discard of the dump takes, in a thread of its own. */
@@ -61,8 +78,7 @@ export class FilledTable implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate();
-    await this.namespace[Symbol.asyncDispose]();
+    await this.#resources.disposeAsync();
   }
 }
 

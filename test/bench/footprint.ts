@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runCommand } from '../../src/demo/command.ts';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
+import { FilledTable } from './filled-table.ts';
 import {
   kubeconfigFor,
   memoryOf,
@@ -29,6 +29,8 @@ const PODS = 300;
 export interface FootprintSize {
   readonly entries: number;
   readonly edges: number;
+  /** Percent of the edges. */
+  readonly ipv6: number;
   readonly rounds: number;
   /** Is kept: each round but the first goes on from that of the round before. */
   readonly state: boolean;
@@ -61,13 +63,9 @@ export async function benchFootprint(size: FootprintSize): Promise<FootprintResu
   await using resources = new AsyncDisposableStack();
   const { cli, flags, env } = await stageShipped(resources);
   const idle = resources.use(await NetworkNamespace.create('idle'));
-  const loaded = resources.use(await NetworkNamespace.create('loaded'));
-  const { entries, edges } = size;
-  await runCommand(
-    [process.execPath, join(import.meta.dirname, 'fill-table.ts')]
-      .concat(['--netns', loaded.path])
-      .concat(['--entries', String(entries), '--edges', String(edges)]),
-  );
+  const { entries, edges, ipv6 } = size;
+  const filling = { entries, edges, ipv6Share: ipv6 / 100 };
+  const { namespace: loaded } = resources.use(await FilledTable.create(filling));
   const api = startProgram(
     [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(PODS)],
     resources,

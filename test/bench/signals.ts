@@ -1,13 +1,11 @@
-import { fileURLToPath } from 'node:url';
 import { createAgent } from '../../src/agent/agent.ts';
 import { agentSettings } from '../../src/agent/config.ts';
 import { OPTIONAL_SIGNALS } from '../../src/connections/row-measures.ts';
-import { runCommand } from '../../src/demo/command.ts';
-import { NetworkNamespace } from '../../src/demo/namespace.ts';
 import { createLog } from '../../src/runtime/log.ts';
 import { readSettings } from '../../src/runtime/settings.ts';
 import { readOtelSettings } from '../../src/telemetry/otel-settings.ts';
-import type { Size } from './cycle.ts';
+import type { CycleSize } from './cycle.ts';
+import { FilledTable } from './filled-table.ts';
 import { tell, type Told } from './spread.ts';
 
 /**
@@ -28,21 +26,24 @@ interface Sample {
   readonly cpuMs: number;
 }
 
-const FILL_TABLE = fileURLToPath(new URL('./fill-table.ts', import.meta.url));
 const WARM_UP_ROUNDS = 3;
 /** Entries that are written over ctnetlink have neither TCP flags nor counters: nothing shows of the other signals. */
 const CHOICES = ['none', 'idle', 'unanswered', 'oldest', OPTIONAL_SIGNALS.join(',')];
 
 /** The cycle with each signal, with all and with none, over the same table, in turn. */
-export async function benchSignals({ entries, edges, rounds }: Size): Promise<SignalsResult[]> {
+export async function benchSignals({
+  entries,
+  edges,
+  ipv6,
+  rounds,
+}: Pick<CycleSize, 'entries' | 'edges' | 'ipv6' | 'rounds'>): Promise<SignalsResult[]> {
   await using resources = new AsyncDisposableStack();
-  const namespace = resources.use(await NetworkNamespace.create('bench'));
-  // Else no entry has a start of its own.
-  await namespace.sysctl({ 'net/netfilter/nf_conntrack_timestamp': '1' });
-  await runCommand(
-    [process.execPath, FILL_TABLE]
-      .concat(['--netns', namespace.path])
-      .concat(['--entries', String(entries), '--edges', String(edges)]),
+  const { namespace } = resources.use(
+    await FilledTable.create(
+      { entries, edges, ipv6Share: ipv6 / 100 },
+      // Else no entry has a start of its own.
+      { 'net/netfilter/nf_conntrack_timestamp': '1' },
+    ),
   );
   const agents = await Promise.all(
     CHOICES.map(async (signals) => {

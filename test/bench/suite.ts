@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { format, resolveConfig } from 'prettier';
 import { EXIT_FAILURE, Failure } from '../../src/runtime/failure.ts';
 import { agentSteps, otherSteps } from './agent-steps.ts';
-import { notesOnEntries, variantSteps } from './cycle-steps.ts';
+import { variantSteps } from './cycle-steps.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { exportSteps } from './export-steps.ts';
 import { drawGrowth, type Cost } from './growth-plot.ts';
@@ -20,7 +20,6 @@ const PAGE = join(REPOSITORY, 'docs/performance.md');
 const PLOT = join(REPOSITORY, 'docs/images/growth.svg');
 const BEGIN = '<!-- what follows is written by npm run bench -->';
 const END = '<!-- written by npm run bench until here -->';
-const ENTRIES_MAX = '/proc/sys/net/netfilter/nf_conntrack_max';
 
 /**
  * All scenarios, small enough to end in ten minutes, each in a process of its own. Writes its table into
@@ -33,17 +32,17 @@ export async function runSuite(): Promise<{
 }> {
   const beganMs = performance.now();
   const elapsed = () => Math.round((performance.now() - beganMs) / 1000);
-  const entriesMax = Number(await readFile(ENTRIES_MAX, 'utf8'));
+  const variants = await variantSteps();
   const steps = [
     ...agentSteps(),
     ...exportSteps(),
     ...clusterSteps(),
-    ...variantSteps(entriesMax),
+    ...variants.steps,
     ...otherSteps(),
   ];
   const rows: Row[] = [];
   const costs: Cost[] = [];
-  const notes = new Set(notesOnEntries(entriesMax));
+  const notes = new Set(variants.notes);
   for (const [at, step] of steps.entries()) {
     const name = step.argv.slice(1).join(' ');
     process.stderr.write(`[${at + 1}/${steps.length}] ${elapsed()} s: ${name}\n`);
