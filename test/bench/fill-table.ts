@@ -99,6 +99,8 @@ function* messagesOf(
   { picks, shift }: Choice = ALL,
 ): Generator<Uint8Array> {
   for (let edge = 0; edge < Math.min(filling.edges, filling.entries); edge++) {
+    const one = flowOf(edge, 0, filling);
+    const tuples: Tuples = [originalTuple(one), replyTuple(one)];
     // Connections of one edge and state differ in nothing but the client's port.
     const templates = new Map<string, Template>();
     const count = connectionsOf(edge, filling);
@@ -108,7 +110,7 @@ function* messagesOf(
       const { state, status } = statusOf(edge, nth);
       let template = templates.get(`${state} ${status}`);
       if (template === undefined) {
-        template = templateOf(flowOf(edge, nth, filling), header);
+        template = templateOf({ ...one, state, status }, tuples, header);
         templates.set(`${state} ${status}`, template);
       }
       const { bytes, clientPortsAt } = template;
@@ -121,15 +123,15 @@ function* messagesOf(
   }
 }
 
+type Tuples = readonly [original: Uint8Array, reply: Uint8Array];
+
 interface Template {
   readonly bytes: Uint8Array;
   /** Where the source port of the original and the destination port of the reply tuple stand. */
   readonly clientPortsAt: readonly number[];
 }
 
-function templateOf(one: Flow, { type, flags }: Header): Template {
-  const original = originalTuple(one);
-  const reply = replyTuple(one);
+function templateOf(one: Flow, [original, reply]: Tuples, { type, flags }: Header): Template {
   const said = [
     reply,
     be32(CTA_STATUS, one.status),

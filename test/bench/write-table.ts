@@ -21,13 +21,14 @@ export interface Header {
  */
 export function writeToTable(messages: Iterable<Uint8Array>, { type, flags }: Header): void {
   const batch = new Uint8Array(BATCH_BYTES);
+  const view = new DataView(batch.buffer);
   let bytes = 0;
   let last = 0;
   let sequence = 1;
   const flush = () => {
     if (bytes === 0) return;
     // Only the last message asks for an acknowledgement; a refused one answers anyway.
-    new DataView(batch.buffer).setUint16(last + 6, flags | NLM_F_ACK, true);
+    view.setUint16(last + 6, flags | NLM_F_ACK, true);
     writeBatch(batch.subarray(0, bytes), { sequence, type });
     sequence++;
     bytes = 0;
@@ -35,7 +36,7 @@ export function writeToTable(messages: Iterable<Uint8Array>, { type, flags }: He
   for (const one of messages) {
     if (bytes + one.length > BATCH_BYTES) flush();
     batch.set(one, bytes);
-    new DataView(batch.buffer).setUint32(bytes + 8, sequence, true);
+    view.setUint32(bytes + 8, sequence, true);
     last = bytes;
     bytes += one.length;
   }
