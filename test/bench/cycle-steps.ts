@@ -3,7 +3,7 @@ import type { Cost } from './growth-plot.ts';
 import { atMost, type Row } from './row.ts';
 import { toldSpread } from './spread.ts';
 import { counted, step, type Step } from './suite-step.ts';
-import { lackOfRoom } from './table-room.ts';
+import { lackOfRoom, tuplesPerBucket } from './table-room.ts';
 
 /** What the bars are of. */
 export const ENTRIES = 262_144;
@@ -12,8 +12,6 @@ export const EDGES = 20_000;
 const FEW_EDGES = 5000;
 export const IPV6 = 30;
 const DISCARD = 'bare discard';
-/** The original and the reply: either finds the entry. */
-const TUPLES_AN_ENTRY = 2;
 
 interface Variant {
   readonly entries: number;
@@ -111,7 +109,7 @@ function variantStep(variant: Variant, hasBars: boolean): Step {
 }
 
 function noteOnChains(entries: number, buckets: number): string {
-  const each = ((TUPLES_AN_ENTRY * entries) / buckets).toFixed(1);
+  const each = tuplesPerBucket(entries, buckets).toFixed(1);
   return (
     `${counted(entries)} entries stand in the ${counted(buckets)} hash buckets of the host ` +
     `(net.netfilter.nf_conntrack_buckets), with both of their tuples: ${each} in each.`

@@ -2,6 +2,6 @@
 import { text } from 'node:stream/consumers';
 import { roomFor } from './table-room.ts';
 
-await using _ = await roomFor(1000, process.argv[2]);
+await using _ = await roomFor(1000, { file: process.argv[2]! });
 process.stdout.write('held\n');
 if ((await text(process.stdin)) === 'throw') throw new Error('This run has failed');

@@ -80,7 +80,10 @@ t.test('a limit that somebody else has changed meanwhile stays', async (t) => {
 
 t.test('a limit is raised by one benchmark at a time', async (t) => {
   const run = await heldRoom(t);
-  await t.rejects(roomFor(2000, run.file), { name: 'Failure', message: /another benchmark has/ });
+  await t.rejects(roomFor(2000, { file: run.file }), {
+    name: 'Failure',
+    message: /another benchmark has/,
+  });
   run.program.stdin.end();
   await run.said;
   t.equal(await readFile(run.file, 'utf8'), '500');
@@ -88,7 +91,7 @@ t.test('a limit is raised by one benchmark at a time', async (t) => {
 
 t.test('a limit that is high enough is left alone', async (t) => {
   const file = join(t.testdir({ limit: BEFORE }), 'limit');
-  const room = await roomFor(500, file);
+  const room = await roomFor(500, { file });
   t.equal(await readFile(file, 'utf8'), BEFORE);
   await room[Symbol.asyncDispose]();
   t.equal(await readFile(file, 'utf8'), BEFORE);
@@ -96,10 +99,21 @@ t.test('a limit that is high enough is left alone', async (t) => {
 
 t.test('it is said why there is no room', async (t) => {
   const file = join(t.testdir({ limit: BEFORE }), 'limit');
-  t.equal(await lackOfRoom(500, file), undefined);
-  t.equal(await lackOfRoom(501, file), undefined);
-  t.match(await lackOfRoom(1e12, file), /need 1,024,000,000 MB of memory, [0-9,]+ MB are there\.$/);
-  t.match(await lackOfRoom(1e6, READ_ONLY), /is 65,536, and may not be raised from here\.$/);
-  await t.rejects(roomFor(1e12, file), { name: 'Failure' });
+  const host = { file, buckets: 1e9 };
+  t.equal(await lackOfRoom(500, host), undefined);
+  t.equal(await lackOfRoom(501, host), undefined);
+  t.match(
+    await lackOfRoom(1e6, { ...host, file: READ_ONLY }),
+    /is 65,536, and may not be raised from here\.$/,
+  );
+  t.match(
+    await lackOfRoom(1e6, { ...host, buckets: 65_536 }),
+    /^they would be 30\.5 in each of the host's 65,536 hash buckets/,
+  );
+  t.match(await lackOfRoom(8e9, host), /need 8,192,000 MB of memory, [0-9,]+ MB are there\.$/);
+  await t.rejects(roomFor(8e9, host), {
+    name: 'Failure',
+    message: /^Cannot fill a table with 8,000,000,000 entries: they and their readers need/,
+  });
   t.equal(await readFile(file, 'utf8'), BEFORE);
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { constants, readFileSync, writeFileSync } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hashBuckets } from '../../src/conntrack/table.ts';
 import { EXIT_FAILURE, Failure } from '../../src/runtime/failure.ts';
 import { counted } from './suite-step.ts';
 
@@ -13,6 +14,10 @@ const GUARD = [
   join(import.meta.dirname, '../../src/demo/end-with-parent.ts'),
   join(import.meta.dirname, 'limit-guard.ts'),
 ];
+/** An entry is in the hash table with its original and with its reply. */
+const TUPLES_PER_ENTRY = 2;
+/** On average; then none has the 50 from which on the kernel may refuse another one (MIN_CHAINLEN). */
+const TUPLES_PER_BUCKET_MAX = 16;
 /** Once a table has been full, the kernel drops entries early from this part of its limit on. */
 const FULL_AT = 0.95;
 /** The kernel takes 384 to 512 of them; the rest is for those who read the table. */
@@ -26,8 +31,24 @@ export interface Raised {
   readonly limit: number;
 }
 
+interface Host {
+  /** Where its nf_conntrack_max is. */
+  readonly file?: string;
+  /** Of its hash table; undefined where that is hidden. */
+  readonly buckets?: number | undefined;
+}
+
 /** Why a table cannot have so many entries here; undefined where it can, with a limit that is raised. */
-export async function lackOfRoom(entries: number, file = LIMIT): Promise<string | undefined> {
+export async function lackOfRoom(
+  entries: number,
+  { file = LIMIT, buckets = hashBuckets() }: Host = {},
+): Promise<string | undefined> {
+  if (buckets !== undefined && tuplesPerBucket(entries, buckets) > TUPLES_PER_BUCKET_MAX) {
+    return (
+      `they would be ${tuplesPerBucket(entries, buckets).toFixed(1)} in each of the host's ` +
+      `${counted(buckets)} hash buckets, and the kernel may refuse the 50th in one.`
+    );
+  }
   const limit = readLimit(file);
   if (entries <= limit) return undefined;
   // Not so in another network or user namespace: the kernel knows.
@@ -51,8 +72,9 @@ export async function lackOfRoom(entries: number, file = LIMIT): Promise<string 
  * Raises the limit of all tables where so many entries need it, until it is disposed of or this process
  * ends, however it ends. Throws a Failure where that cannot be.
  */
-export async function roomFor(entries: number, file = LIMIT): Promise<AsyncDisposable> {
-  const lack = await lackOfRoom(entries, file);
+export async function roomFor(entries: number, host: Host = {}): Promise<AsyncDisposable> {
+  const { file = LIMIT } = host;
+  const lack = await lackOfRoom(entries, host);
   if (lack !== undefined)
     throw failure(`Cannot fill a table with ${counted(entries)} entries: ${lack}`);
   const room = new AsyncDisposableStack();
@@ -65,6 +87,10 @@ export async function roomFor(entries: number, file = LIMIT): Promise<AsyncDispo
     putBack({ file, before, limit });
   });
   return room;
+}
+
+export function tuplesPerBucket(entries: number, buckets: number): number {
+  return (TUPLES_PER_ENTRY * entries) / buckets;
 }
 
 /** Unless somebody else has changed it meanwhile. */
