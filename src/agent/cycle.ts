@@ -100,13 +100,17 @@ export class Cycle {
   async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const { ledger, names, producer, snapshots, state, log } = this.#parts;
     const cpu = this.#cpu;
+    let { edges } = snapshot;
     try {
       await cpu.run(ledger.begin(snapshot));
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
       await names.resolve(ledger.addresses(), { signal: deadline });
       const takeovers = ledger.takeOver(names.takeovers());
       if (takeovers.length > 0) {
-        await cpu.run(ledger.amend(await snapshots.divide(takeovers)));
+        const divided = await snapshots.divide(takeovers);
+        await cpu.run(ledger.amend(divided));
+        release(snapshot.edges);
+        edges = divided;
       }
       await cpu.run(
         ledger.rename(
@@ -115,6 +119,7 @@ export class Cycle {
         ),
       );
       const committed = cpu.measure(() => ledger.commit());
+      release(edges);
       await pause();
       const scores = await this.#lookForLeaks(committed);
       const publication = { ...committed, gauges: [...committed.gauges, ...scores] };
@@ -170,4 +175,9 @@ export class Cycle {
       : 'the kernel has no nf_conntrack_netlink (is the module loaded?)';
     this.#parts.log.warn(`The connection tracking table is empty: ${reason}`);
   }
+}
+
+/** Gives the memory of the columns back at once, which garbage would keep until after the next dump. */
+function release(edges: EdgeColumns): void {
+  for (const { buffer } of Object.values(edges)) buffer.transfer(0);
 }

@@ -5,11 +5,13 @@ const WINDOW_POINTS = 12;
 /** The long window in windows: a point of it is the least of so many points. */
 const LONG_WINDOWS = 8;
 const POINTS_MAX = WINDOW_POINTS * LONG_WINDOWS;
-/** One more for the point that is not complete. 5 KB a history. */
+/** One more for the point that is not complete. 4 KB a history. */
 const ROWS = POINTS_MAX + 1;
 
-const COLUMN = { takenAtMs: 0, opened: 1, closed: 2, open: 3, idle: 4, client: 5, server: 6 };
-const COLUMNS = 7;
+const COUNTER = { takenAtMs: 0, opened: 1, closed: 2 };
+const COUNTERS = 3;
+const GAUGE = { open: 0, idle: 1, client: 2, server: 3 };
+const GAUGES = 4;
 
 /**
  * The last eight windows of one series, as {@link LeakSample}s at fixed distances. A point has the least of
@@ -18,8 +20,9 @@ const COLUMNS = 7;
  */
 export class LeakHistory {
   readonly #pointMs: number;
-  /** A ring: point n is at n % ROWS. */
-  readonly #numbers = new Float64Array(ROWS * COLUMNS);
+  /** Rings: point n is at n % ROWS. */
+  readonly #counters = new Float64Array(ROWS * COUNTERS);
+  readonly #gauges = new Uint32Array(ROWS * GAUGES);
   /** Points that are complete, ever; the next one is not, and empty before the first sample. */
   #complete = 0;
   #slot: number | undefined;
@@ -40,19 +43,12 @@ export class LeakHistory {
     const completes = last !== undefined && slot > last;
     if (completes) this.#complete++;
 
-    const numbers = this.#numbers;
-    const row = (this.#complete % ROWS) * COLUMNS;
-    const lower = (column: number, value: number) => {
-      const at = row + column;
-      numbers[at] = isNew ? value : Math.min(numbers[at]!, value);
-    };
-    numbers[row + COLUMN.takenAtMs] = takenAtMs;
-    numbers[row + COLUMN.opened] = opened;
-    numbers[row + COLUMN.closed] = closed;
-    lower(COLUMN.open, open);
-    lower(COLUMN.idle, idle);
-    lower(COLUMN.client, closedByClient);
-    lower(COLUMN.server, closedByServer);
+    const row = this.#complete % ROWS;
+    this.#counters.set([takenAtMs, opened, closed], row * COUNTERS);
+    const gauges = this.#gauges.subarray(row * GAUGES, (row + 1) * GAUGES);
+    for (const [column, value] of [open, idle, closedByClient, closedByServer].entries()) {
+      gauges[column] = isNew ? value : Math.min(gauges[column]!, value);
+    }
     return completes;
   }
 
@@ -78,31 +74,31 @@ export class LeakHistory {
     const first = Math.max(0, this.#complete - POINTS_MAX);
     return {
       leastOpen: this.#least(first, this.#complete).open,
-      firstMs: this.#number(first, COLUMN.takenAtMs),
+      firstMs: this.#counter(first, COUNTER.takenAtMs),
     };
   }
 
   /** Several points as one. */
   #least(from: number, to: number): LeakSample {
     const least = (column: number) => {
-      let value = this.#number(from, column);
-      for (let point = from + 1; point < to; point++) {
-        value = Math.min(value, this.#number(point, column));
+      let value = Infinity;
+      for (let point = from; point < to; point++) {
+        value = Math.min(value, this.#gauges[(point % ROWS) * GAUGES + column]!);
       }
       return value;
     };
     return {
-      takenAtMs: this.#number(to - 1, COLUMN.takenAtMs),
-      open: least(COLUMN.open),
-      idle: least(COLUMN.idle),
-      closedByClient: least(COLUMN.client),
-      closedByServer: least(COLUMN.server),
-      opened: this.#number(to - 1, COLUMN.opened),
-      closed: this.#number(to - 1, COLUMN.closed),
+      takenAtMs: this.#counter(to - 1, COUNTER.takenAtMs),
+      open: least(GAUGE.open),
+      idle: least(GAUGE.idle),
+      closedByClient: least(GAUGE.client),
+      closedByServer: least(GAUGE.server),
+      opened: this.#counter(to - 1, COUNTER.opened),
+      closed: this.#counter(to - 1, COUNTER.closed),
     };
   }
 
-  #number(point: number, column: number): number {
-    return this.#numbers[(point % ROWS) * COLUMNS + column]!;
+  #counter(point: number, column: number): number {
+    return this.#counters[(point % ROWS) * COUNTERS + column]!;
   }
 }

@@ -36,7 +36,7 @@ export type EventVisitor = (entry: Uint32Array) => void;
  * snapshots, the second is most of all messages.
  *
  * With net.netfilter.nf_conntrack_events at 2, its default, only entries that were made while somebody
- * listened send anything (nf_ct_ecache_ext_add()).
+ * listened send anything (nf_ct_ecache_ext_add()); on Linux 6.18 that may be in any network namespace.
  */
 export class ConntrackEvents implements Disposable {
   readonly #receiver: Receiver & Disposable;

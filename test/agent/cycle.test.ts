@@ -394,7 +394,7 @@ t.test('a division that fails makes the next snapshot a baseline, divided again'
   table.open(webToApi);
   const asked: unknown[] = [];
   let taken: Snapshot | undefined;
-  const divide = inTurn([() => fail('the worker died'), () => taken!.edges]);
+  const divide = inTurn([() => fail('the worker died'), () => structuredClone(taken!.edges)]);
   const { cycle, resets } = createCycle({
     take: () => (taken = { ...table.snapshot(1000), timestamped: true }),
     divide(takeovers) {

@@ -136,6 +136,16 @@ function footprintRows(line: FootprintResult, bare: FootprintResult): Row[] {
       unit: 'MB',
       ...(isAgent && { bar: atMost(isFull ? 140 : 100, 'MB', line.rss_mb) }),
     },
+    ...(isFull
+      ? [
+          {
+            scenario,
+            what: 'the most of it, while the table is read',
+            value: once(line.rss_high_mb),
+            unit: 'MB',
+          },
+        ]
+      : []),
     {
       scenario,
       what: 'memory once it has been read',

@@ -17,9 +17,12 @@ import { medianOf, tell, type Told } from './spread.ts';
 
 const READY_MS_MAX = 30_000;
 const CHECK_MS = 2;
-/** Cycles that an agent has behind it when its memory is read. */
-const CYCLES = 15;
-const POLL_MS = 500;
+/** Long beside a snapshot, as a poll is where there is no hurry. */
+const POLL_MS = 1500;
+/** Polls of an agent before its memory is read, and while it is read. */
+const POLLS_BEFORE = 4;
+const POLLS_READ = 5;
+const READ_MS = 50;
 /** Pages that it then writes. */
 const SCRAPES = 3;
 const QUIET = ['--log-level', 'error'];
@@ -40,8 +43,8 @@ export interface FootprintSize {
 
 /**
  * One line of the result, medians over the rounds. `ready_ms` is from exec to the first answer that it
- * is ready; an agent has published a snapshot then. `rss_mb` is after a number of cycles, before anybody
- * has asked for a page.
+ * is ready; an agent has published a snapshot then. `rss_mb` is the median over a number of polls, before
+ * anybody has asked for a page.
  */
 export interface FootprintResult extends Told<'ready_ms' | 'rss_mb'> {
   readonly scenario: string;
@@ -51,12 +54,17 @@ export interface FootprintResult extends Told<'ready_ms' | 'rss_mb'> {
   /** In the table; none for a program that is idle. */
   readonly entries?: number;
   readonly edges?: number;
+  /** The most in these polls, which is while the table is read. */
+  readonly rss_high_mb: number;
   /** After a few pages. */
   readonly rss_scraped_mb: number;
   readonly rss_peak_mb: number;
 }
 
-type Sample = Pick<FootprintResult, 'ready_ms' | 'rss_mb' | 'rss_scraped_mb' | 'rss_peak_mb'>;
+type Sample = Pick<
+  FootprintResult,
+  'ready_ms' | 'rss_mb' | 'rss_high_mb' | 'rss_scraped_mb' | 'rss_peak_mb'
+>;
 
 /** Start-up time and memory of both programs as shipped, beside running from source. */
 export async function benchFootprint(size: FootprintSize): Promise<FootprintResult[]> {
@@ -142,8 +150,13 @@ async function takeSample(
     await delay(CHECK_MS);
   }
   const readyMs = performance.now() - began;
-  await delay(CYCLES * POLL_MS);
-  const { rss_mb } = await memoryOf(program);
+  await delay(POLLS_BEFORE * POLL_MS);
+  const readMb: number[] = [];
+  for (let read = 0; read * READ_MS < POLLS_READ * POLL_MS; read++) {
+    const { rss_mb } = await memoryOf(program);
+    readMb.push(rss_mb);
+    await delay(READ_MS);
+  }
   for (let scrape = 0; scrape < SCRAPES; scrape++) {
     const response = await fetch(`${url}/metrics`);
     for await (const _ of response.body!) continue;
@@ -152,7 +165,8 @@ async function takeSample(
   const scraped = await memoryOf(program);
   return {
     ready_ms: readyMs,
-    rss_mb,
+    rss_mb: medianOf(readMb, 1),
+    rss_high_mb: Math.max(...readMb),
     rss_scraped_mb: scraped.rss_mb,
     rss_peak_mb: scraped.rss_peak_mb,
   };
@@ -162,6 +176,7 @@ function medians(samples: readonly Sample[]) {
   const of = (name: keyof Sample) => samples.map((sample) => sample[name]);
   return {
     ...tell({ ready_ms: of('ready_ms'), rss_mb: of('rss_mb') }, 1),
+    rss_high_mb: medianOf(of('rss_high_mb'), 1),
     rss_scraped_mb: medianOf(of('rss_scraped_mb'), 1),
     rss_peak_mb: medianOf(of('rss_peak_mb'), 1),
   };
