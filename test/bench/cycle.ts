@@ -73,7 +73,9 @@ interface Sample {
 }
 
 /** An agent runs for days: its steady state is what counts, not the first compilation. */
-const WARM_UP_ROUNDS = 6;
+const WARM_UP_ROUNDS_MAX = 6;
+/** What is done for an entry is compiled by then. */
+const WARM_UP_ENTRIES = 2_000_000;
 const SERIES_MAX_DEFAULT = 20_000;
 
 /** The whole cycle, dump to published series, as the agent runs it, beside the floor. */
@@ -101,7 +103,8 @@ export async function benchCycle(size: CycleSize): Promise<CycleResult[]> {
 
   const firstCycleBlockMs = await longestBlockMs(cycle);
   const samples: Sample[] = [];
-  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+  const warmUpRounds = Math.min(WARM_UP_ROUNDS_MAX, Math.ceil(WARM_UP_ENTRIES / entries));
+  for (let round = -warmUpRounds; round < rounds; round++) {
     if (replace) await table.replaceFifth();
     const baselineMs = await table.discardMs();
     const cpu = process.cpuUsage();
