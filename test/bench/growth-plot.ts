@@ -73,7 +73,7 @@ function plotOf(of: string, costs: readonly Cost[]) {
         field: 'size',
         type: 'quantitative' as const,
         title: of,
-        axis: { values: sizes, format: ',d', labelOverlap: true, grid: false },
+        axis: { values: sizes, format: ',d', labelOverlap: 'greedy' as const, grid: false },
       },
       y: {
         field: 'cost',
