@@ -27,8 +27,7 @@ export interface FamilyOptions {
  * settle() frees the slots of those that have none any more.
  */
 export class EdgeTable {
-  /** By slot. */
-  readonly counts = new EdgeCounts(INITIAL_SLOTS);
+  #counts = new EdgeCounts(INITIAL_SLOTS);
   readonly #family: number;
   readonly #addressWords: number;
   readonly #stride: number;
@@ -62,9 +61,19 @@ export class EdgeTable {
     return this.#fresh.length;
   }
 
+  /** Of this snapshot, by slot. */
+  get counts(): EdgeCounts {
+    return this.#counts;
+  }
+
   beginSnapshot(): void {
-    this.counts.clear();
+    this.#replaceCounts(this.#isLive.length);
     this.#fresh = [];
+  }
+
+  /** Gives the memory of the counts back: this snapshot is not reported again. */
+  releaseCounts(): void {
+    this.#replaceCounts(0);
   }
 
   /** Back to where beginSnapshot() was: the edges that are new since then are not there any more. */
@@ -128,7 +137,7 @@ export class EdgeTable {
     for (let slot = 0; slot < this.#high; slot++) {
       if (this.#isLive[slot] === 0) continue;
       columns.number[row] = this.#numberOf(slot);
-      if (!this.counts.report(slot, columns, row)) this.#ended.push(slot);
+      if (!this.#counts.report(slot, columns, row)) this.#ended.push(slot);
       row++;
     }
     this.#writeFresh(columns.fresh, options.fresh);
@@ -205,12 +214,17 @@ export class EdgeTable {
     return numbers;
   }
 
+  #replaceCounts(slots: number): void {
+    this.#counts.release();
+    this.#counts = new EdgeCounts(slots);
+  }
+
   #reserve(slots: number): void {
     if (slots <= this.#isLive.length) return;
     // All of it is written to in each snapshot, so that what is spare takes memory too.
     const size = Math.ceil(this.#isLive.length * 1.25);
     this.#keys = grown(this.#keys, size * this.#stride);
-    this.counts.grow(size);
+    this.#counts.grow(size);
     const isLive = new Uint8Array(size);
     isLive.set(this.#isLive);
     this.#isLive = isLive;

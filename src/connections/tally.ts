@@ -28,7 +28,7 @@ interface TallyOptions {
  *
  * A dump is begin(), add() for every entry, and finish() when it came through whole. A dump that
  * failed needs nothing: the next begin() forgets it, and what finish() said last stays the truth.
- * Between finish() and the next begin(), divide() may say the same of the dump again, with the
+ * Between finish() and the next begin(), divide() may say the same of a timestamped dump again, with the
  * connections of an address's former owner as edges of their own.
  */
 export class Tally {
@@ -68,15 +68,20 @@ export class Tally {
     this.#isBaseline = false;
     const how = { isBaseline: baseline, takenAtMs };
     const entries = this.#ipv4.finish(how) + this.#ipv6.finish(how);
-    const timestamped = this.#ipv4.isTimestamped || this.#ipv6.isTimestamped;
-    return { baseline, entries, timestamped, edges: this.#report() };
+    const timestamped = this.#isTimestamped;
+    const edges = this.#report();
+    // Without times of beginning there is nothing to divide.
+    if (!timestamped) for (const family of [this.#ipv4, this.#ipv6]) family.edges.releaseCounts();
+    return { baseline, entries, timestamped, edges };
   }
 
   /**
    * From now on connections that began before a takeover are edges of their own. Returns what finish()
-   * should have said of this dump; it replaces that.
+   * should have said of this dump; it replaces that. Throws an Error where the dump was not timestamped.
    */
   divide(takeovers: readonly AddressTakeover[]): EdgeColumns {
+    if (!this.#isTimestamped)
+      throw new Error('Cannot divide a snapshot: its entries have no times');
     this.#ipv4.divide(takeovers);
     this.#ipv6.divide(takeovers);
     return this.#report();
@@ -108,6 +113,10 @@ export class Tally {
     }
     this.#isBaseline = false;
     return this.#report();
+  }
+
+  get #isTimestamped(): boolean {
+    return this.#ipv4.isTimestamped || this.#ipv6.isTimestamped;
   }
 
   #report(): EdgeColumns {

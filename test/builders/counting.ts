@@ -26,8 +26,8 @@ export class Counting {
 
   /** The dump has come to its end. */
   finish() {
-    const { baseline, entries, edges } = this.#tally.finish({ takenAtMs: 0 });
-    return { baseline, entries, edges: this.#reader.read(edges) };
+    const { edges, ...said } = this.#tally.finish({ takenAtMs: 0 });
+    return { ...said, edges: this.#reader.read(edges) };
   }
 
   /** An event tells that it is about to leave. */

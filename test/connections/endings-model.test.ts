@@ -72,8 +72,10 @@ class Following {
     }
     this.#dump(step.during);
     this.receive(Infinity);
-    let edges = this.#reader.read(this.#tally.finish({ takenAtMs: 0 }).edges);
-    if (step.isDivided) edges = this.#reader.readAgain(this.#tally.divide([]));
+    const counted = this.#tally.finish({ takenAtMs: 0 });
+    let edges = this.#reader.read(counted.edges);
+    if (step.isDivided && counted.timestamped)
+      edges = this.#reader.readAgain(this.#tally.divide([]));
     this.active = 0;
     for (const [name, { opened, closed, active }] of edges) {
       const told = this.told.get(name) ?? { opened: 0, closed: 0 };
