@@ -1,66 +1,39 @@
 import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { NetworkNamespace } from '../../src/demo/namespace.ts';
-import { cpuSecondsOf, memoryOf, startProgram, statusOf, temporaryFolder } from './program.ts';
+import { startProgram, statusOf, temporaryFolder } from './program.ts';
 import { stageShipped } from './shipped.ts';
 import { SoakCollector } from './soak-collector.ts';
-import { BLUE, drawPanels, ORANGE } from './soak-plot.ts';
-import { backendAddresses, FAMILIES, serviceAddresses, SERVICES } from './soak-pods.ts';
+import {
+  backendAddresses,
+  FAMILIES,
+  LEAKING_APP,
+  serviceAddresses,
+  SERVICES,
+} from './soak-pods.ts';
+import { LeaksTold } from './soak-leaks.ts';
+import { partsOf, plotOf, takeSamples, type SoakPart } from './soak-samples.ts';
 import { SoakScraper } from './soak-scraper.ts';
 import type { Made } from './soak-traffic.ts';
 
 const PLOT = join(import.meta.dirname, '../../docs/images/soak.svg');
 const TRAFFIC = join(import.meta.dirname, 'soak-traffic.ts');
 const POLL_MS = 5_000;
-const SAMPLE_MS = 10_000;
 const SCRAPE_MS = 15_000;
 const OTHER_SCRAPE_MS = 20_000;
 const PUSH_MS = 15_000;
 const PUSH_TIMEOUT_MS = 5_000;
-/** Of each ten minutes, the collector does not answer in the last one. */
-const COLLECTOR_ROUND_MS = 600_000;
-const COLLECTOR_AWAY_MS = 60_000;
 const READY_MS_MAX = 30_000;
 const CHECK_MS = 50;
-/** Of the time: until the table, the series and the histories of the leak watch have filled. */
-const WARM_UP_SHARE = 0.1;
 /** Until nothing changes any more and all have been told of it: TIME_WAIT is 120 seconds. */
 const SETTLE_MS = 120_000 + 3 * SCRAPE_MS;
 
 export interface SoakSize {
   readonly minutes: number;
-}
-
-interface Sample {
-  readonly minute: number;
-  readonly rss_mb: number;
-  readonly fds: number;
-  readonly threads: number;
-  /** Of one core, since the sample before. */
-  readonly cpu_share: number;
-  readonly entries: number;
-  readonly series: number;
-  readonly overflow_edges: number;
-}
-
-/** Medians of a part of the time. */
-interface SoakPart {
-  readonly scenario: string;
-  readonly part: 'first quarter' | 'last quarter' | 'all';
-  readonly from_minute: number;
-  readonly rss_mb: number;
-  readonly rss_max_mb: number;
-  /** Slope of the line through all samples of the part. */
-  readonly rss_mb_per_hour: number;
-  readonly fds_max: number;
-  readonly threads_max: number;
-  readonly cpu_share: number;
-  readonly entries: number;
-  readonly series: number;
 }
 
 /** What was counted, against what was made. */
@@ -78,6 +51,12 @@ interface SoakSums {
   readonly pushed_active: number;
   readonly scrapes_failed: number;
   readonly pushes_refused: number;
+  /** Pods that leaked for ten minutes or longer; of these, those the log told of. */
+  readonly leaks_made: number;
+  readonly leaks_told: number;
+  /** What else the log told of. */
+  readonly false_alarms: number;
+  /** Pushed; what is told while the collector is away is in the log alone. */
   readonly leak_events: number;
   readonly exact: boolean;
 }
@@ -99,9 +78,10 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
   const start = async (argv: readonly string[], pages: string, variables = {}) => {
     const address = `127.0.0.1:${await freePort(0)}`;
     const whole = [...flags, cli, ...argv, pages, address, '--log-level', 'warn'];
-    const program = startProgram(whole, resources, { ...env, ...variables });
+    const program = startProgram(whole, resources, { ...env, ...variables }, 'pipe');
+    const leaks = new LeaksTold(program);
     await ready(program, `http://${address}`);
-    return { program, url: `http://${address}` };
+    return { program, url: `http://${address}`, leaks };
   };
 
   const asked = `127.0.0.1:${await freePort(0)}`;
@@ -109,10 +89,14 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
   const source = ['--source', 'file', '--inventory-file', inventory];
   const polls = ['--poll-interval', `${POLL_MS}ms`];
   await start(['controller', ...source, ...open, ...polls], '--metrics-listen');
-  const { program: agent, url } = await start(
+  const {
+    program: agent,
+    url,
+    leaks,
+  } = await start(
     ['agent', ...netns, ...polls, '--exclude', 'none', '--node-name', 'node-a']
       .concat(['--events', 'destroy', '--state-dir', join(folder, 'state')])
-      .concat(['--series-ttl', '2m', '--leak-window', '2m', '--attribute-groups', 'backend'])
+      .concat(['--series-ttl', '2m', '--leak-window', '1m', '--attribute-groups', 'backend'])
       .concat(['--controller-url', `http://${asked}`]),
     '--listen',
     {
@@ -134,7 +118,7 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
     repeat(OTHER_SCRAPE_MS, () => scrapeOtherwise(url), signal),
   ]);
   traffic.send('begin');
-  const samples = await sample({ minutes, agent, scraper, collector });
+  const samples = await takeSamples({ minutes, agent, scraper, collector });
   collector.isWell = true;
   traffic.send('stop');
   const made = await told(traffic);
@@ -144,13 +128,9 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
   const scraped = await scraper.scrape();
   const pushed = collector.sums;
 
-  await writeFile(PLOT, plotOf(samples));
-  const steady = samples.filter(({ minute }) => minute > minutes * WARM_UP_SHARE);
-  const quarter = steady.length >> 2;
+  await writeFile(PLOT, await plotOf(samples));
   return [
-    partOf('first quarter', steady.slice(0, quarter)),
-    partOf('last quarter', steady.slice(-quarter)),
-    partOf('all', steady),
+    ...partsOf(samples, minutes),
     {
       scenario: 'soak',
       part: 'sums',
@@ -165,6 +145,9 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
       pushed_active: pushed.active,
       scrapes_failed: failures.reduce((sum, count) => sum + count, 0),
       pushes_refused: pushed.refused,
+      leaks_made: made.leaking.length,
+      leaks_told: made.leaking.filter((pod) => leaks.pods.has(pod)).length,
+      false_alarms: [...leaks.pods].filter((pod) => !pod.startsWith(`${LEAKING_APP}-`)).length,
       leak_events: pushed.events,
       exact:
         scraped.opened === made.opened &&
@@ -245,104 +228,4 @@ async function scrapeOtherwise(url: string): Promise<void> {
     if (!response.ok) throw new Error(`Cannot scrape ${path}: status ${response.status}`);
     for await (const _ of response.body!) continue;
   }
-}
-
-async function sample({
-  minutes,
-  agent,
-  scraper,
-  collector,
-}: {
-  readonly minutes: number;
-  readonly agent: ChildProcess;
-  readonly scraper: SoakScraper;
-  readonly collector: SoakCollector;
-}): Promise<Sample[]> {
-  const samples: Sample[] = [];
-  const beganMs = performance.now();
-  let last = { ms: beganMs, cpu: await cpuSecondsOf(agent) };
-  while (performance.now() - beganMs < minutes * 60_000) {
-    await delay(SAMPLE_MS);
-    const ms = performance.now();
-    const cpu = await cpuSecondsOf(agent);
-    const { rss_mb } = await memoryOf(agent);
-    const { entries, series, overflowEdges } = scraper.sums;
-    const one = {
-      minute: rounded((ms - beganMs) / 60_000),
-      rss_mb,
-      fds: (await readdir(`/proc/${agent.pid}/fd`)).length,
-      threads: (await readdir(`/proc/${agent.pid}/task`)).length,
-      cpu_share: rounded(((cpu - last.cpu) * 1000) / (ms - last.ms)),
-      entries,
-      series,
-      overflow_edges: overflowEdges,
-    };
-    last = { ms, cpu };
-    samples.push(one);
-    process.stderr.write(`${JSON.stringify(one)}\n`);
-    const ofRoundMs = (ms - beganMs) % COLLECTOR_ROUND_MS;
-    collector.isWell = ofRoundMs < COLLECTOR_ROUND_MS - COLLECTOR_AWAY_MS;
-  }
-  return samples;
-}
-
-function partOf(part: SoakPart['part'], samples: readonly Sample[]): SoakPart {
-  const of = (name: keyof Sample) => samples.map((one) => one[name]);
-  return {
-    scenario: 'soak',
-    part,
-    from_minute: samples[0]?.minute ?? Number.NaN,
-    rss_mb: median(of('rss_mb')),
-    rss_max_mb: Math.max(...of('rss_mb')),
-    rss_mb_per_hour: rounded(60 * slope(of('minute'), of('rss_mb'))),
-    fds_max: Math.max(...of('fds')),
-    threads_max: Math.max(...of('threads')),
-    cpu_share: median(of('cpu_share')),
-    entries: median(of('entries')),
-    series: median(of('series')),
-  };
-}
-
-function plotOf(samples: readonly Sample[]): string {
-  const curve = (name: string, key: keyof Sample, { colour = BLUE, factor = 1 } = {}) => {
-    return { name, colour, values: samples.map((one) => one[key] * factor) };
-  };
-  return drawPanels(
-    samples.map(({ minute }) => minute),
-    [
-      { title: 'Memory of the agent (RSS), MB', curves: [curve('memory', 'rss_mb')] },
-      {
-        title: 'Entries of the table, series',
-        curves: [curve('entries', 'entries'), curve('series', 'series', { colour: ORANGE })],
-      },
-      {
-        title: 'Processor time, % of a core',
-        curves: [curve('processor', 'cpu_share', { factor: 100 })],
-      },
-      {
-        title: 'Open files, threads',
-        curves: [curve('files', 'fds'), curve('threads', 'threads', { colour: ORANGE })],
-      },
-    ],
-  );
-}
-
-/** Of the least squares through the points. */
-function slope(x: readonly number[], y: readonly number[]): number {
-  const [meanX, meanY] = [mean(x), mean(y)];
-  const covariance = mean(x.map((value, at) => (value - meanX) * (y[at]! - meanY)));
-  return covariance / mean(x.map((value) => (value - meanX) ** 2));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }
