@@ -1,30 +1,21 @@
-import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { NetworkNamespace } from '../../src/demo/namespace.ts';
 import {
   ADDRESSES_MAX,
   type ResolveRequest,
   type ResolveResponse,
 } from '../../src/inventory/wire.ts';
-import type { CycleCost } from './bounds-load.ts';
-import { replaceTable, type Crowd } from './crowd-table.ts';
-import { memoryOf, startProgram } from './program.ts';
+import { LoadedAgent, type BoundsResult } from './loaded-agent.ts';
 import { SoakCollector } from './soak-collector.ts';
-import { SoakScraper } from './soak-scraper.ts';
-
-const LOAD = join(import.meta.dirname, 'bounds-load.ts');
 
 /** 1,000,000 client addresses, one connection each. */
 const STRANGER_BATCHES = 20;
 const STRANGERS = 50_000;
 const NAMING_CYCLES = 40;
 const SCRAPERS = 5;
-const SCRAPE_MS = 1000;
 const SCRAPED_CYCLES = 16;
 const SCRAPED_CYCLE_MS = 2000;
 /** All connections are replaced after so many. */
@@ -33,43 +24,18 @@ const PUSH_MS = 1000;
 /** So that pushes have their turn between two cycles, as they do when cycles have half a minute. */
 const PAUSE_MS = 2000;
 const SETTLE_PUSHES = 30;
-/** A page holds a new counter at 0 for a poll, and until its scraper has seen that. */
-const SETTLE_SCRAPES = 3;
-const POLL_MS = 1000;
+/** How long a slow collector takes for a request. */
+const ANSWER_MS = 30_000;
+const SLOW_CYCLES = 18;
+const SLOW_CYCLE_MS = 5000;
+/** Few series, so that a push is one request. */
+const SLOW_CROWD = { clients: 100, firstClient: 0, connections: 200 };
+/** Answers until all has been told: of the push that is under way, and of the one after the last cycle. */
+const SETTLE_ANSWERS = 3;
 
 interface Size {
   readonly entries: number;
   readonly edges: number;
-}
-
-/** One line of the result. */
-interface BoundsResult {
-  readonly scenario: string;
-  readonly load: 'strangers' | 'names' | 'scrapers' | 'nobody scrapes';
-  readonly cycles: number;
-  readonly series_max: number;
-  /** Connections that there were. */
-  readonly made: number;
-  /** Increase of all counters, of values as they are after each cycle. */
-  readonly counted: number;
-  /** The same of the page, by a scraper that comes after each cycle. */
-  readonly scraped: number;
-  /** Sum of the deltas that a collector got; undefined where there was none. */
-  readonly pushed: number | undefined;
-  /** All of these are what there was, and opened − closed is what is active after each cycle. */
-  readonly exact: boolean;
-  readonly cycle_ms: number;
-  /** Longest block of the event loop, in CPU time of its thread: of the first cycle, and of the others. */
-  readonly first_block_cpu_ms: number;
-  readonly block_cpu_ms: number;
-  readonly block_cpu_max_ms: number;
-  /** After a quarter of the cycles, and after all. */
-  readonly retained_quarter_mb: number;
-  readonly retained_end_mb: number;
-  readonly rss_quarter_mb: number;
-  readonly rss_end_mb: number;
-  readonly scrapes: number;
-  readonly scrapes_failed: number;
 }
 
 /** Loads that grow without an end, and an agent that must not: run from source, as `cycle` is. */
@@ -79,8 +45,20 @@ export async function benchBounds({ entries, edges }: Size): Promise<BoundsResul
     await names(),
     await scrapers({ entries, edges }, 0),
     await scrapers({ entries, edges }, SCRAPERS),
+    await slowCollector('given up', { OTEL_METRIC_EXPORT_INTERVAL: '12000' }),
+    await slowCollector('awaited', {
+      OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: String(ANSWER_MS + 10_000),
+      OTEL_METRIC_EXPORT_TIMEOUT: String(ANSWER_MS + 10_000),
+      OTEL_METRIC_EXPORT_INTERVAL: String(ANSWER_MS + 10_000),
+    }),
   ];
 }
+
+const DELTAS = {
+  OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+  OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+  OTEL_METRIC_EXPORT_INTERVAL: String(PUSH_MS),
+};
 
 /** New client addresses in each cycle, in the place of those before; a collector is told all. */
 async function strangers(): Promise<BoundsResult> {
@@ -88,12 +66,7 @@ async function strangers(): Promise<BoundsResult> {
   const collector = resources.use(await SoakCollector.create());
   const made = STRANGER_BATCHES * STRANGERS;
   const load = await LoadedAgent.start(resources, {
-    env: {
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
-      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
-      OTEL_METRIC_EXPORT_INTERVAL: String(PUSH_MS),
-    },
+    env: { ...DELTAS, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
   });
   for (let batch = 0; batch < STRANGER_BATCHES; batch++) {
     const firstClient = batch * STRANGERS;
@@ -139,6 +112,29 @@ async function scrapers({ entries, edges }: Size, count: number): Promise<Bounds
   return await load.result(count === 0 ? 'nobody scrapes' : 'scrapers', { made });
 }
 
+/** A collector that takes half a minute for each push, which the agent awaits or, by default, gives up. */
+async function slowCollector(
+  patience: 'given up' | 'awaited',
+  env: Readonly<Record<string, string>>,
+): Promise<BoundsResult> {
+  await using resources = new AsyncDisposableStack();
+  const collector = resources.use(await SoakCollector.create({ answerMs: ANSWER_MS }));
+  const load = await LoadedAgent.start(resources, {
+    env: { ...DELTAS, ...env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+  });
+  for (let cycle = 0; cycle < SLOW_CYCLES; cycle++) {
+    await load.replaceTable(SLOW_CROWD);
+    const next = delay(SLOW_CYCLE_MS);
+    await load.cycle(SLOW_CYCLES);
+    await next;
+  }
+  const made = SLOW_CYCLES * SLOW_CROWD.clients * SLOW_CROWD.connections;
+  if (patience === 'given up') return await load.result('a collector of 30 s, given up', { made });
+  for (let answer = 0; answer < SETTLE_ANSWERS && collector.sums.opened < made; answer++)
+    await delay(ANSWER_MS + 10_000);
+  return await load.result('a collector of 30 s, awaited', { made, pushed: collector.sums.opened });
+}
+
 /** Resolves to its URL. */
 async function renamingController(resources: AsyncDisposableStack): Promise<string> {
   let turn = 0;
@@ -176,134 +172,4 @@ function renamed(addresses: readonly string[], turn: number): ResolveResponse {
     // At each cycle.
     nextPollMs: 1,
   };
-}
-
-/** The agent of one load, its table, and what it has said and taken so far. */
-class LoadedAgent {
-  readonly #netns: string;
-  readonly #program: ChildProcess;
-  readonly #url: string;
-  readonly #counted: SoakScraper;
-  readonly #scraped: SoakScraper;
-  readonly #costs: CycleCost[] = [];
-  readonly #marks: { readonly retained_mb: number; readonly rss_mb: number }[] = [];
-  #seriesMax = 0;
-  #isExact = true;
-  #scrapes = 0;
-  #failedScrapes = 0;
-
-  private constructor(netns: string, program: ChildProcess, url: string) {
-    this.#netns = netns;
-    this.#program = program;
-    this.#url = url;
-    this.#counted = new SoakScraper(`${url}/counted`);
-    this.#scraped = new SoakScraper(`${url}/metrics`);
-  }
-
-  /** Resolves when it has its baseline, of an empty table. */
-  static async start(
-    resources: AsyncDisposableStack,
-    { argv = [], env = {} }: { readonly argv?: string[]; readonly env?: Record<string, string> },
-  ): Promise<LoadedAgent> {
-    const namespace = resources.use(await NetworkNamespace.create('bounds'));
-    // A tuple that is there again is another connection, though the kernel may give it the same id.
-    await namespace.sysctl({ 'net/netfilter/nf_conntrack_timestamp': '1' });
-    const { path } = namespace;
-    const settings = ['--netns', path, '--exclude', 'none', '--poll-interval', `${POLL_MS}ms`];
-    const node = ['--expose-gc', LOAD, ...settings, ...argv];
-    const program = startProgram(node, resources, env);
-    const [port] = await once(program, 'message');
-    const load = new LoadedAgent(path, program, `http://127.0.0.1:${port}`);
-    await load.#tick('go');
-    await load.#counted.scrape();
-    await load.#scraped.scrape();
-    return load;
-  }
-
-  async replaceTable(crowd: Crowd): Promise<void> {
-    await replaceTable(this.#netns, crowd);
-  }
-
-  /** One of so many. */
-  async cycle(cycles: number): Promise<void> {
-    const nth = this.#costs.length + 1;
-    const isMark = nth === Math.round(cycles / 4) || nth === cycles;
-    const cost = await this.#tick(isMark ? 'collect' : 'go');
-    this.#costs.push(cost);
-    if (isMark) {
-      const { rss_mb } = await memoryOf(this.#program);
-      this.#marks.push({ retained_mb: cost.retained_mb, rss_mb });
-    }
-    await this.#scraped.scrape();
-    const { opened, closed, active, entries, series } = await this.#counted.scrape();
-    this.#seriesMax = Math.max(this.#seriesMax, series);
-    this.#isExact &&= opened - closed === active && active === entries;
-  }
-
-  async scrape(nth: number, signal: AbortSignal): Promise<void> {
-    const headers = {
-      'user-agent': `scraper-${nth}`,
-      'accept-encoding': nth % 2 === 0 ? 'gzip' : 'identity',
-    };
-    while (!signal.aborted) {
-      const next = delay(SCRAPE_MS, undefined, { signal }).catch(() => {});
-      const page = await fetch(`${this.#url}/metrics`, { headers }).then((response) =>
-        response.ok ? response.text() : '',
-      );
-      this.#scrapes++;
-      if (!page.endsWith('\n')) this.#failedScrapes++;
-      await next;
-    }
-  }
-
-  /** Once the page shows the last values. */
-  async result(
-    load: BoundsResult['load'],
-    { made, pushed }: { readonly made: number; readonly pushed?: number },
-  ): Promise<BoundsResult> {
-    for (let scrape = 0; scrape < SETTLE_SCRAPES; scrape++) {
-      await delay(POLL_MS);
-      await this.#scraped.scrape();
-    }
-    const { opened: counted } = this.#counted.sums;
-    const { opened: scraped } = this.#scraped.sums;
-    const [first, ...others] = this.#costs;
-    const [quarter, end] = this.#marks;
-    return {
-      scenario: 'bounds',
-      load,
-      cycles: this.#costs.length,
-      series_max: this.#seriesMax,
-      made,
-      counted,
-      scraped,
-      pushed,
-      exact: this.#isExact && [counted, scraped, pushed ?? made].every((sum) => sum === made),
-      cycle_ms: rounded(median(this.#costs.map(({ ms }) => ms))),
-      first_block_cpu_ms: rounded(first!.block_cpu_ms),
-      block_cpu_ms: rounded(median(others.map(({ block_cpu_ms }) => block_cpu_ms))),
-      block_cpu_max_ms: rounded(Math.max(...others.map(({ block_cpu_ms }) => block_cpu_ms))),
-      retained_quarter_mb: rounded(quarter!.retained_mb),
-      retained_end_mb: rounded(end!.retained_mb),
-      rss_quarter_mb: rounded(quarter!.rss_mb),
-      rss_end_mb: rounded(end!.rss_mb),
-      scrapes: this.#scrapes,
-      scrapes_failed: this.#failedScrapes,
-    };
-  }
-
-  async #tick(wish: 'go' | 'collect'): Promise<CycleCost> {
-    this.#program.send(wish);
-    const [cost] = await once(this.#program, 'message');
-    return cost;
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 10) / 10;
 }

@@ -20,11 +20,12 @@ const CHECK_MS = 2;
 /** Long beside a snapshot, as a poll is where there is no hurry. */
 const POLL_MS = 1500;
 /** Polls of an agent before its memory is read, and while it is read. */
-const POLLS_BEFORE = 4;
-const POLLS_READ = 5;
+const POLLS_BEFORE = 3;
+const POLLS_READ = 4;
 const READ_MS = 50;
 /** Pages that it then writes. */
 const SCRAPES = 3;
+const SCRAPE_MS = 500;
 const QUIET = ['--log-level', 'error'];
 /** An API server of a small cluster: what is asked here is what the program takes by itself. */
 const PODS = 300;
@@ -160,7 +161,7 @@ async function takeSample(
   for (let scrape = 0; scrape < SCRAPES; scrape++) {
     const response = await fetch(`${url}/metrics`);
     for await (const _ of response.body!) continue;
-    await delay(POLL_MS);
+    await delay(SCRAPE_MS);
   }
   const scraped = await memoryOf(program);
   return {

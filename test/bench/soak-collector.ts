@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 
 export interface PushedSums {
@@ -37,10 +38,16 @@ export class SoakCollector implements AsyncDisposable {
   isWell = true;
   #sums = { opened: 0, closed: 0, requests: 0, refused: 0, events: 0 };
   #active = { time: '', value: 0 };
+  readonly #answerMs: number;
   readonly #server = createServer((request, response) => void this.#take(request, response));
 
-  static async create(): Promise<SoakCollector> {
-    const collector = new SoakCollector();
+  private constructor(answerMs: number) {
+    this.#answerMs = answerMs;
+  }
+
+  /** It takes so long for each request. */
+  static async create({ answerMs = 0 } = {}): Promise<SoakCollector> {
+    const collector = new SoakCollector(answerMs);
     collector.#server.listen(0, '127.0.0.1');
     await once(collector.#server, 'listening');
     return collector;
@@ -60,7 +67,9 @@ export class SoakCollector implements AsyncDisposable {
     const bytes = await buffer(request).catch(() => undefined);
     if (bytes === undefined) return;
     this.#sums.requests++;
-    if (!this.isWell) {
+    await delay(this.#answerMs);
+    // Whoever has given it up sends it again.
+    if (!this.isWell || response.destroyed) {
       this.#sums.refused++;
       return;
     }
