@@ -18,7 +18,7 @@ export function otherSteps(): Step[] {
 
 function loadStep(): Step {
   const argv = ['--scenario', 'load', '--entries', String(ENTRIES), '--edges', String(EDGES)];
-  return step<LoadResult>([...argv, '--ipv6', String(IPV6), '--rounds', '3'], (lines) => {
+  return step<LoadResult>([...argv, '--ipv6', String(IPV6), '--rounds', '2'], (lines) => {
     const [quiet, loaded] = lines;
     if (quiet === undefined || loaded === undefined) return { rows: [] };
     const scenario = 'an agent, a fifth replaced before each round';

@@ -26,10 +26,10 @@ interface Variant {
 }
 
 const VARIANTS: readonly Variant[] = [
-  { entries: 10_000, edges: FEW_EDGES, of: ['entries'], beside: true, rounds: 15 },
+  { entries: 10_000, edges: FEW_EDGES, of: ['entries'], beside: true, rounds: 9 },
   { entries: 100_000, edges: FEW_EDGES, of: ['entries'], beside: true },
   { entries: ENTRIES, edges: FEW_EDGES, of: ['entries', 'edges'] },
-  { entries: 1_000_000, edges: EDGES, of: ['entries'], beside: true, rounds: 3 },
+  { entries: 1_000_000, edges: EDGES, of: ['entries'], beside: true, rounds: 2 },
   { entries: ENTRIES, edges: 100, of: ['edges'] },
   { entries: ENTRIES, edges: 100_000, of: ['edges'] },
   { entries: ENTRIES, edges: EDGES, ipv6: 0 },
@@ -39,7 +39,7 @@ const VARIANTS: readonly Variant[] = [
 
 /** The table that the bars are of. */
 export function cycleStep(): Step {
-  const beside = { beside: true, rounds: 9 };
+  const beside = { beside: true, rounds: 7 };
   return variantStep({ entries: ENTRIES, edges: EDGES, of: ['edges'], ...beside }, true);
 }
 
@@ -59,7 +59,7 @@ export async function variantSteps(): Promise<{
 }
 
 function variantStep(variant: Variant, hasBars: boolean): Step {
-  const { entries, edges, ipv6 = IPV6, replace = false, rounds = 5, beside = false } = variant;
+  const { entries, edges, ipv6 = IPV6, replace = false, rounds = 4, beside = false } = variant;
   const argv = ['--scenario', 'cycle', '--entries', String(entries), '--edges', String(edges)]
     .concat(['--ipv6', String(ipv6), '--rounds', String(rounds)])
     .concat(replace ? ['--replace'] : [])
