@@ -77,7 +77,8 @@ async function strangers(): Promise<BoundsResult> {
   for (let waited = 0; waited < SETTLE_PUSHES && collector.sums.opened < made; waited++) {
     await delay(PUSH_MS);
   }
-  return await load.result('strangers', { made, pushed: collector.sums.opened });
+  const told = collector.sums;
+  return await load.result('strangers', { made, pushed: told.opened, collector: told });
 }
 
 /** A controller that gives every address another name each time it is asked. */
@@ -129,10 +130,16 @@ async function slowCollector(
     await next;
   }
   const made = SLOW_CYCLES * SLOW_CROWD.clients * SLOW_CROWD.connections;
-  if (patience === 'given up') return await load.result('a collector of 30 s, given up', { made });
+  if (patience === 'given up')
+    return await load.result('a collector of 30 s, given up', { made, collector: collector.sums });
   for (let answer = 0; answer < SETTLE_ANSWERS && collector.sums.opened < made; answer++)
     await delay(ANSWER_MS + 10_000);
-  return await load.result('a collector of 30 s, awaited', { made, pushed: collector.sums.opened });
+  const told = collector.sums;
+  return await load.result('a collector of 30 s, awaited', {
+    made,
+    pushed: told.opened,
+    collector: told,
+  });
 }
 
 /** Resolves to its URL. */

@@ -6,6 +6,7 @@ import { NetworkNamespace } from '../../src/demo/namespace.ts';
 import type { CycleCost } from './bounds-load.ts';
 import { replaceTable, type Crowd } from './crowd-table.ts';
 import { memoryOf, startProgram } from './program.ts';
+import type { PushedSums } from './soak-collector.ts';
 import { SoakScraper } from './soak-scraper.ts';
 import { medianOf, rounded } from './spread.ts';
 
@@ -36,6 +37,9 @@ export interface BoundsResult {
   readonly scraped: number;
   /** Sum of the deltas that a collector got; undefined where there was none. */
   readonly pushed: number | undefined;
+  /** Requests to that collector, and the most of them at the same time. */
+  readonly requests: number | undefined;
+  readonly requests_at_once: number | undefined;
   /** All of these are what there was, and opened − closed is what is active after each cycle. */
   readonly exact: boolean;
   readonly cycle_ms: number;
@@ -50,6 +54,13 @@ export interface BoundsResult {
   readonly rss_end_mb: number;
   readonly scrapes: number;
   readonly scrapes_failed: number;
+}
+
+interface Outcome {
+  readonly made: number;
+  readonly pushed?: number;
+  /** What the collector says, if there was one. */
+  readonly collector?: PushedSums;
 }
 
 /** The agent of one load, its table, and what it has said and taken so far. */
@@ -133,7 +144,7 @@ export class LoadedAgent {
   /** Once the page shows the last values. */
   async result(
     load: BoundsResult['load'],
-    { made, pushed }: { readonly made: number; readonly pushed?: number },
+    { made, pushed, collector }: Outcome,
   ): Promise<BoundsResult> {
     for (let scrape = 0; scrape < SETTLE_SCRAPES; scrape++) {
       await delay(POLL_MS);
@@ -152,6 +163,8 @@ export class LoadedAgent {
       counted,
       scraped,
       pushed,
+      requests: collector?.requests,
+      requests_at_once: collector?.waitingMax,
       exact: this.#isExact && [counted, scraped, pushed ?? made].every((sum) => sum === made),
       cycle_ms: medianOf(
         this.#costs.map(({ ms }) => ms),

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { plain, type LogsRequest } from '../fakes/otlp-receiver.ts';
 
 export interface PushedSums {
   readonly opened: number;
@@ -12,6 +13,9 @@ export interface PushedSums {
   readonly requests: number;
   /** Requests that got no answer. */
   readonly refused: number;
+  /** The most requests that waited for an answer at the same time. */
+  readonly waitingMax: number;
+  /** Of leaks that began. */
   readonly events: number;
 }
 
@@ -36,7 +40,8 @@ interface Body {
 export class SoakCollector implements AsyncDisposable {
   /** While it is not, a request gets no answer and does not count. */
   isWell = true;
-  #sums = { opened: 0, closed: 0, requests: 0, refused: 0, events: 0 };
+  #sums = { opened: 0, closed: 0, requests: 0, refused: 0, waitingMax: 0, events: 0 };
+  #waiting = 0;
   #active = { time: '', value: 0 };
   readonly #answerMs: number;
   readonly #server = createServer((request, response) => void this.#take(request, response));
@@ -64,6 +69,8 @@ export class SoakCollector implements AsyncDisposable {
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#sums.waitingMax = Math.max(this.#sums.waitingMax, ++this.#waiting);
+    response.once('close', () => this.#waiting--);
     const bytes = await buffer(request).catch(() => undefined);
     if (bytes === undefined) return;
     this.#sums.requests++;
@@ -75,7 +82,7 @@ export class SoakCollector implements AsyncDisposable {
     }
     const text = request.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes;
     if (request.url === '/v1/metrics') this.#add(JSON.parse(text.toString()));
-    else this.#sums.events++;
+    else this.#sums.events += leaksIn(JSON.parse(text.toString()));
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   }
 
@@ -101,6 +108,12 @@ export class SoakCollector implements AsyncDisposable {
     this.#server.close();
     await once(this.#server, 'close');
   }
+}
+
+function leaksIn({ resourceLogs }: LogsRequest): number {
+  return resourceLogs
+    .flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords))
+    .filter(({ attributes }) => plain(attributes)['leak_state'] === 'began').length;
 }
 
 function total(points: readonly Point[]): number {

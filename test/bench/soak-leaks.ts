@@ -1,15 +1,36 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { LEAK_PORT, LEAKING_APP } from './soak-pods.ts';
 
-/** The pods of which the log of an agent says that they leak; all else that it says is passed on. */
+/** Where the log of an agent says that connections leak; all else that it says is passed on. */
 export class LeaksTold {
-  readonly pods = new Set<string>();
+  /** Client and port: who has no name yet has an address. */
+  readonly #edges = new Set<string>();
 
-  constructor({ stderr }: ChildProcess) {
+  constructor({ stderr }: Pick<ChildProcess, 'stderr'>) {
     createInterface({ input: stderr! }).on('line', (line) => {
-      const said = line.startsWith('{') ? JSON.parse(line) : {};
+      // The last line may be cut off by the end of the agent.
+      const said = line.startsWith('{') && line.endsWith('}') ? JSON.parse(line) : {};
       if (said.event !== 'khan.connection.leak') process.stderr.write(`${line}\n`);
-      else if (said.leak_state === 'began') this.pods.add(said.src_name);
+      else if (said.leak_state === 'began')
+        this.#edges.add(edgeOf(said.src_name ?? said.src_ip, said.dst_port));
     });
   }
+
+  /** Of these pods, how many it has told of. */
+  of(pods: readonly string[]): number {
+    return pods.filter((pod) => this.#edges.has(edgeOf(pod, LEAK_PORT))).length;
+  }
+
+  /** Where nothing leaks: other pods, and what those that leak do besides. */
+  get falseAlarms(): number {
+    const leaks = [...this.#edges].filter(
+      (edge) => edge.startsWith(`${LEAKING_APP}-`) && edge.endsWith(`:${LEAK_PORT}`),
+    );
+    return this.#edges.size - leaks.length;
+  }
+}
+
+function edgeOf(client: string, port: number): string {
+  return `${client}:${port}`;
 }

@@ -14,9 +14,12 @@ export interface Pod {
 export const SERVICES = 12;
 /** Addresses of pods that are given out in turn: after these many pods an address comes back. */
 const PLACES = 1024;
-/** The last one leaks. */
 const APPS = ['web', 'cart', 'checkout', 'search', 'mail', 'stock', 'report', 'queue', 'hoarder'];
+/** Its connections pile up at one place, on a port where there are no others: they would explain it. */
 export const LEAKING_APP = 'hoarder';
+export const LEAK_PORT = 8081;
+/** Has as many at one place as a leak is looked for in, and never more. */
+export const POOLING_APP = 'queue';
 
 export function serviceAddresses(service: number): Addresses {
   return { ipv4: `10.96.0.${1 + service}`, ipv6: `fd00:96::${1 + service}` };

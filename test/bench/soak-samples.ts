@@ -25,6 +25,8 @@ export interface Sample {
   readonly entries: number;
   readonly series: number;
   readonly overflow_edges: number;
+  /** In force: longer than set where snapshots would cost too much. */
+  readonly poll_s: number;
 }
 
 /** Medians of a part of the time. */
@@ -62,7 +64,7 @@ export async function takeSamples({
     const ms = performance.now();
     const cpu = await cpuSecondsOf(agent);
     const { rss_mb } = await memoryOf(agent);
-    const { entries, series, overflowEdges } = scraper.sums;
+    const { entries, series, overflowEdges, poll } = scraper.sums;
     const one = {
       minute: rounded((ms - beganMs) / 60_000),
       rss_mb,
@@ -72,6 +74,7 @@ export async function takeSamples({
       entries,
       series,
       overflow_edges: overflowEdges,
+      poll_s: rounded(poll),
     };
     last = { ms, cpu };
     samples.push(one);

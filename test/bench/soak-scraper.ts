@@ -9,6 +9,8 @@ export interface ScrapedSums {
   readonly entries: number;
   readonly series: number;
   readonly overflowEdges: number;
+  /** Seconds, as in force. */
+  readonly poll: number;
 }
 
 /** Reads OpenMetrics pages of one agent, one after the other. */
@@ -21,7 +23,7 @@ export class SoakScraper {
   /** By a digest of name and labels: the texts would keep the pages they are cut from. */
   #values = new Map<string, number>();
   readonly #increase = { khan_connection_total: 0, khan_connection_closed_total: 0 };
-  #gauges = { active: 0, entries: 0, series: 0, overflowEdges: 0 };
+  #gauges = { active: 0, entries: 0, series: 0, overflowEdges: 0, poll: 0 };
 
   constructor(url: string) {
     this.#url = url;
@@ -46,7 +48,7 @@ export class SoakScraper {
 
   #take(page: string): void {
     const values = new Map<string, number>();
-    const gauges = { active: 0, entries: 0, series: 0, overflowEdges: 0 };
+    const gauges = { active: 0, entries: 0, series: 0, overflowEdges: 0, poll: 0 };
     for (let start = 0, end: number; start < page.length; start = end + 1) {
       end = page.indexOf('\n', start);
       if (!page.startsWith('khan_', start)) continue;
@@ -64,6 +66,7 @@ export class SoakScraper {
       else if (name === 'khan_conntrack_entries') gauges.entries = value;
       else if (name === 'khan_agent_series') gauges.series = value;
       else if (name === 'khan_agent_overflow_edges') gauges.overflowEdges = value;
+      else if (name === 'khan_agent_poll_interval_seconds') gauges.poll = value;
     }
     this.#values = values;
     this.#gauges = gauges;

@@ -10,8 +10,10 @@ import { enterNetworkNamespace } from '../../src/netlink/socket.ts';
 import {
   backendAddresses,
   FAMILIES,
+  LEAK_PORT,
   LEAKING_APP,
   podOf,
+  POOLING_APP,
   serviceAddresses,
   SERVICES,
   writeInventory,
@@ -29,12 +31,14 @@ export interface Made {
   readonly pods: number;
   /** Names of the pods that have leaked for long enough to be told of. */
   readonly leaking: readonly string[];
+  /** Pods that have had a pool for as long. */
+  readonly pooling: number;
 }
 
 const PODS = 400;
 /** A pod lives for 13 minutes: to find a leak that goes on takes eight. */
 const PODS_REPLACED_PER_MINUTE = 30;
-const LEAK_TOLD_MS = 10 * 60_000;
+const JUDGED_MS = 10 * 60_000;
 const INVENTORY_MS = 15_000;
 /** TIME_WAIT is 120 s and a UDP exchange is remembered for 30 s: with these the table has 50,000. */
 const TCP_PER_SECOND = 340;
@@ -45,11 +49,10 @@ const TICK_MS = 50;
 const KEPT_AT_ONCE = 5;
 const KEEP_MS = 60_000;
 const LEAK_MS = 5_000;
+const POOL = 20;
 /** Services that a pod talks to. */
 const PEERS = 4;
 const TCP_PORT = 8080;
-/** Of the connections that leak, and of no other: traffic beside them would explain that they grow. */
-const LEAK_PORT = 8081;
 const UDP_PORT = 5353;
 const REFUSED_PORT = 9;
 /** No tuple comes back while its entry may be there: an address gives its ports out in turn. */
@@ -74,6 +77,7 @@ let open = 0;
 const underWay = new Set<Promise<void>>();
 let turn = 0;
 const leaking: string[] = [];
+let pooling = 0;
 
 function portOf(address: string): number {
   const nth = nextPort.get(address) ?? 0;
@@ -81,10 +85,11 @@ function portOf(address: string): number {
   return FIRST_PORT + nth;
 }
 
-/** Whom the pod talks to next, over both families in turn; who leaks does so at one place. */
+/** Whom the pod talks to next, over both families in turn; who leaks or has a pool, at one place. */
 function peerOf({ nth, pod }: Living): { readonly family: Family; readonly service: number } {
   turn++;
-  if (pod.app === LEAKING_APP) return { family: 'ipv4', service: nth % SERVICES };
+  if (pod.app === LEAKING_APP || pod.app === POOLING_APP)
+    return { family: 'ipv4', service: nth % SERVICES };
   return {
     family: FAMILIES[turn % FAMILIES.length]!,
     service: (nth + 3 * ((turn >>> 1) % PEERS)) % SERVICES,
@@ -158,17 +163,25 @@ function attempt(
 function bear(): void {
   const nth = pods++;
   const pod = podOf(nth);
-  const timer = setInterval(() => attempt(keep, one), pod.app === LEAKING_APP ? LEAK_MS : KEEP_MS);
+  const timer = setInterval(() => keepOneMore(one), pod.app === LEAKING_APP ? LEAK_MS : KEEP_MS);
   const one: Living = { pod, nth, kept: new Set(), timer, bornMs: performance.now() };
   living.push(one);
-  for (let at = 0; at < KEPT_AT_ONCE; at++) attempt(keep, one);
+  const atOnce = pod.app === POOLING_APP ? POOL : KEPT_AT_ONCE;
+  for (let at = 0; at < atOnce; at++) attempt(keep, one);
 }
 
-/** It leaks no more. */
+/** In a pool it takes the place of the oldest. */
+function keepOneMore(one: Living): void {
+  if (one.pod.app === POOLING_APP) [...one.kept][0]?.end();
+  attempt(keep, one);
+}
+
+/** It keeps no more. */
 function end(one: Living): Living {
   clearInterval(one.timer);
-  const isLong = performance.now() - one.bornMs >= LEAK_TOLD_MS;
-  if (one.pod.app === LEAKING_APP && isLong) leaking.push(one.pod.name);
+  const isLong = performance.now() - one.bornMs >= JUDGED_MS;
+  if (isLong && one.pod.app === LEAKING_APP) leaking.push(one.pod.name);
+  else if (isLong && one.pod.app === POOLING_APP) pooling++;
   return one;
 }
 
@@ -217,7 +230,7 @@ async function echo(socket: UdpSocket, address: string): Promise<void> {
 }
 
 function made(): Made {
-  return { opened, open, failed, pods, leaking };
+  return { opened, open, failed, pods, leaking, pooling };
 }
 
 if (import.meta.main) {

@@ -8,13 +8,7 @@ import { NetworkNamespace } from '../../src/demo/namespace.ts';
 import { startProgram, statusOf, temporaryFolder } from './program.ts';
 import { stageShipped } from './shipped.ts';
 import { SoakCollector } from './soak-collector.ts';
-import {
-  backendAddresses,
-  FAMILIES,
-  LEAKING_APP,
-  serviceAddresses,
-  SERVICES,
-} from './soak-pods.ts';
+import { backendAddresses, FAMILIES, serviceAddresses, SERVICES } from './soak-pods.ts';
 import { LeaksTold } from './soak-leaks.ts';
 import { partsOf, plotOf, takeSamples, type SoakPart } from './soak-samples.ts';
 import { SoakScraper } from './soak-scraper.ts';
@@ -54,7 +48,9 @@ interface SoakSums {
   /** Pods that leaked for ten minutes or longer; of these, those the log told of. */
   readonly leaks_made: number;
   readonly leaks_told: number;
-  /** What else the log told of. */
+  /** Pods that had a pool of a constant size for as long. */
+  readonly pools_made: number;
+  /** What the log told of beside leaks: of these pools, or of anything else. */
   readonly false_alarms: number;
   /** Pushed; what is told while the collector is away is in the log alone. */
   readonly leak_events: number;
@@ -146,8 +142,9 @@ export async function benchSoak({ minutes }: SoakSize): Promise<(SoakPart | Soak
       scrapes_failed: failures.reduce((sum, count) => sum + count, 0),
       pushes_refused: pushed.refused,
       leaks_made: made.leaking.length,
-      leaks_told: made.leaking.filter((pod) => leaks.pods.has(pod)).length,
-      false_alarms: [...leaks.pods].filter((pod) => !pod.startsWith(`${LEAKING_APP}-`)).length,
+      leaks_told: leaks.of(made.leaking),
+      pools_made: made.pooling,
+      false_alarms: leaks.falseAlarms,
       leak_events: pushed.events,
       exact:
         scraped.opened === made.opened &&
