@@ -20,6 +20,9 @@ export type Wish =
 const listening = new Map<string, Promise<unknown>>();
 /** Client ends by destination port. */
 const opened = new Map<number, Socket[]>();
+const FIRST_PORT = 20_000;
+const PORTS = 40_000;
+let ports = 0;
 
 process.once('disconnect', () => process.exit());
 process.on('message', (wish: Wish) => void fulfil(wish).then(() => process.send?.('done')));
@@ -35,6 +38,11 @@ async function fulfil(wish: Wish): Promise<void> {
   opened.delete(wish.resetPort);
 }
 
+/** In turn: a tuple that is used again between two polls looks like the connection before it. */
+function nextPort(): number {
+  return FIRST_PORT + (ports++ % PORTS);
+}
+
 async function open({ source, destination, port, count }: Connections): Promise<void> {
   const place = `${destination} ${port}`;
   if (!listening.has(place)) {
@@ -44,7 +52,7 @@ async function open({ source, destination, port, count }: Connections): Promise<
   }
   await listening.get(place);
   const sockets = Array.from({ length: count }, () =>
-    connect({ host: destination, port, localAddress: source }),
+    connect({ host: destination, port, localAddress: source, localPort: nextPort() }),
   );
   opened.set(port, [...(opened.get(port) ?? []), ...sockets]);
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
