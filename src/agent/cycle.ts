@@ -100,7 +100,7 @@ export class Cycle {
   async #publish(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const { ledger, names, producer, snapshots, state, log } = this.#parts;
     const cpu = this.#cpu;
-    let { edges } = snapshot;
+    const columns = [snapshot.edges];
     try {
       await cpu.run(ledger.begin(snapshot));
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
@@ -108,9 +108,8 @@ export class Cycle {
       const takeovers = ledger.takeOver(names.takeovers());
       if (takeovers.length > 0) {
         const divided = await snapshots.divide(takeovers);
+        columns.push(divided);
         await cpu.run(ledger.amend(divided));
-        release(snapshot.edges);
-        edges = divided;
       }
       await cpu.run(
         ledger.rename(
@@ -119,7 +118,7 @@ export class Cycle {
         ),
       );
       const committed = cpu.measure(() => ledger.commit());
-      release(edges);
+      for (const edges of columns) release(edges);
       await pause();
       const scores = await this.#lookForLeaks(committed);
       const publication = { ...committed, gauges: [...committed.gauges, ...scores] };

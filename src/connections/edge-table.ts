@@ -221,7 +221,7 @@ export class EdgeTable {
 
   #reserve(slots: number): void {
     if (slots <= this.#isLive.length) return;
-    // All of it is written to in each snapshot, so that what is spare takes memory too.
+    // Little is spare: while it grows, what there was is there too.
     const size = Math.ceil(this.#isLive.length * 1.25);
     this.#keys = grown(this.#keys, size * this.#stride);
     this.#counts.grow(size);

@@ -44,11 +44,18 @@ export class LeakHistory {
     if (completes) this.#complete++;
 
     const row = this.#complete % ROWS;
-    this.#counters.set([takenAtMs, opened, closed], row * COUNTERS);
-    const gauges = this.#gauges.subarray(row * GAUGES, (row + 1) * GAUGES);
-    for (const [column, value] of [open, idle, closedByClient, closedByServer].entries()) {
-      gauges[column] = isNew ? value : Math.min(gauges[column]!, value);
-    }
+    const counters = row * COUNTERS;
+    this.#counters[counters + COUNTER.takenAtMs] = takenAtMs;
+    this.#counters[counters + COUNTER.opened] = opened;
+    this.#counters[counters + COUNTER.closed] = closed;
+    const lower = (column: number, value: number) => {
+      const at = row * GAUGES + column;
+      this.#gauges[at] = isNew ? value : Math.min(this.#gauges[at]!, value);
+    };
+    lower(GAUGE.open, open);
+    lower(GAUGE.idle, idle);
+    lower(GAUGE.client, closedByClient);
+    lower(GAUGE.server, closedByServer);
     return completes;
   }
 

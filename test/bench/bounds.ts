@@ -26,6 +26,8 @@ const PAUSE_MS = 2000;
 const SETTLE_PUSHES = 30;
 /** How long a slow collector takes for a request. */
 const ANSWER_MS = 30_000;
+/** How long an agent waits for it that does. */
+const PATIENCE_MS = ANSWER_MS + 10_000;
 const SLOW_CYCLES = 18;
 const SLOW_CYCLE_MS = 5000;
 /** Few series, so that a push is one request. */
@@ -47,9 +49,9 @@ export async function benchBounds({ entries, edges }: Size): Promise<BoundsResul
     await scrapers({ entries, edges }, SCRAPERS),
     await slowCollector('given up', { OTEL_METRIC_EXPORT_INTERVAL: '12000' }),
     await slowCollector('awaited', {
-      OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: String(ANSWER_MS + 10_000),
-      OTEL_METRIC_EXPORT_TIMEOUT: String(ANSWER_MS + 10_000),
-      OTEL_METRIC_EXPORT_INTERVAL: String(ANSWER_MS + 10_000),
+      OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: String(PATIENCE_MS),
+      OTEL_METRIC_EXPORT_TIMEOUT: String(PATIENCE_MS),
+      OTEL_METRIC_EXPORT_INTERVAL: String(PATIENCE_MS),
     }),
   ];
 }
@@ -133,7 +135,7 @@ async function slowCollector(
   if (patience === 'given up')
     return await load.result('a collector of 30 s, given up', { made, collector: collector.sums });
   for (let answer = 0; answer < SETTLE_ANSWERS && collector.sums.opened < made; answer++)
-    await delay(ANSWER_MS + 10_000);
+    await delay(PATIENCE_MS);
   const told = collector.sums;
   return await load.result('a collector of 30 s, awaited', {
     made,

@@ -36,7 +36,12 @@ function plotOf(minutes: readonly number[], { title, curves }: Panel) {
     },
     mark: { type: 'line' as const, strokeWidth: 1.5 },
     encoding: {
-      x: { field: 'minute', type: 'quantitative' as const, title: null, axis: { grid: false } },
+      x: {
+        field: 'minute',
+        type: 'quantitative' as const,
+        title: 'minutes',
+        axis: { grid: false },
+      },
       y: { field: 'value', type: 'quantitative' as const, title: null, scale: { zero: true } },
       color: {
         field: 'name',

@@ -126,7 +126,7 @@ export async function plotOf(samples: readonly Sample[]): Promise<string> {
       },
       { title: 'Processor time, % of a core', curves: [curve('processor', 'cpu_share', 100)] },
       {
-        title: 'Open files, threads; by the minute',
+        title: 'Open files, threads',
         curves: [curve('files', 'fds'), curve('threads', 'threads')],
       },
     ],

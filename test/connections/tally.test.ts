@@ -219,6 +219,15 @@ t.test('the number of an edge is used again when the edge has ended', async (t) 
   t.strictSame(numbersOf([flow({ destinationPort: 80 })]), [first]);
 });
 
+t.test('only a dump whose entries say when they began is divided', async (t) => {
+  const takeover = { number: 1, address: '10.1.0.11', sinceMs: 1_790_000_000_000 };
+  const counting = new Counting();
+  counting.snapshot([flow()]);
+  t.throws(() => counting.divide([takeover]), { message: /^Cannot divide a snapshot/ });
+  counting.snapshot([flow({ start: 1_780_000_000_000_000_000n })]);
+  t.equal(counting.divide([takeover]).size, 2, 'the one that was opened, and the one in its place');
+});
+
 t.test('a dump that failed is forgotten', async (t) => {
   const counting = new Counting();
   counting.snapshot(many(10));

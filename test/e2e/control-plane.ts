@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { Agent, request } from 'undici';
 import { NODES, PODS, SERVICES, inventoryFile, type Place } from '../../src/demo/topology.ts';
 import { certificate } from '../builders/certificate.ts';
+import { until } from '../demo/until.ts';
 import { KhanProcess } from '../fakes/khan-process.ts';
 import { Kube } from './kube.ts';
 import { ServiceAddress } from './service-address.ts';
@@ -104,7 +105,7 @@ export class ControlPlane {
     };
     try {
       for (const replica of this.replicas) {
-        while (!(await isNamed(replica))) await delay(CHECK_MS);
+        if (!(await until(() => isNamed(replica)))) throw new Error(`Cannot find ${name} named`);
       }
     } finally {
       await dispatcher.close();
