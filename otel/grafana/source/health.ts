@@ -66,7 +66,7 @@ export const health = dashboard({
         graph({
           title: 'Cycles',
           description: 'One a poll interval and agent, if all is well.',
-          width: 8,
+          width: 6,
           unit: 'cps',
           queries: [
             {
@@ -78,7 +78,7 @@ export const health = dashboard({
         graph({
           title: 'Duration, 99 of 100',
           description: 'A cycle is the dump of the table, naming and publishing.',
-          width: 8,
+          width: 6,
           unit: 's',
           queries: [
             { expr: p99('khan_agent_cycle_duration_seconds'), legend: 'cycle' },
@@ -86,9 +86,20 @@ export const health = dashboard({
           ],
         }),
         graph({
+          title: 'Poll interval',
+          description:
+            'The longest of all agents beside what is set. Longer where a snapshot costs more than cpu-share-max.',
+          width: 6,
+          unit: 's',
+          queries: [
+            { expr: 'max(khan_agent_poll_interval_seconds)', legend: 'longest' },
+            { expr: 'max(khan_agent_poll_interval_set_seconds)', legend: 'set' },
+          ],
+        }),
+        graph({
           title: 'Series',
           description: 'Published by each agent. Prometheus has to keep them all.',
-          width: 8,
+          width: 6,
           queries: [each('khan_agent_series')],
         }),
         graph({
