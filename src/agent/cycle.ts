@@ -125,7 +125,7 @@ export class Cycle {
       await cpu.run(producer.prepare(publication));
       await cpu.during(async () => state?.save(publication));
       const { tableEntries: entries, tableLimit: limit } = snapshot;
-      producer.publish(publication, { entries, limit });
+      await producer.publish(publication, { entries, limit });
     } catch (error) {
       // A snapshot that is not committed takes its counts with it; only a baseline can follow.
       await snapshots.reset();

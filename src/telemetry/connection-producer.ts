@@ -1,3 +1,4 @@
+import { setImmediate as pause } from 'node:timers/promises';
 import { ValueType, type Attributes, type HrTime } from '@opentelemetry/api';
 import { emptyResource } from '@opentelemetry/resources';
 import {
@@ -20,8 +21,10 @@ import { METRIC, type MetricName } from './metric-names.ts';
 import { ATTRIBUTE, SCOPE_NAME } from './names.ts';
 import { columnsOf, type SignalColumns } from './signal-columns.ts';
 
-/** Series between two pauses of {@link ConnectionProducer.prepare}. */
-const SLICE_SERIES = 500;
+/** Between two pauses of {@link ConnectionProducer.prepare}. */
+const SLICE_SERIES = 1000;
+/** Between two pauses of {@link ConnectionProducer.collect}. */
+const SLICE_POINTS = 2000;
 
 /** Use and limit of the kernel's table; the limit is undefined while it is unknown. */
 export interface ConntrackTable {
@@ -40,8 +43,8 @@ interface EndedKeeper {
  * into one (Metrics SDK specification, "MetricProducer": bridges for pre-processed data).
  *
  * Temporality is cumulative, with a start time per series. The pages read `columns`; data points are
- * made where somebody collects them, and for a push before it does. Before the first publication there
- * is nothing.
+ * made, and brought up to date, when somebody collects them. Before the first publication there is
+ * nothing.
  */
 export class ConnectionProducer implements MetricProducer {
   readonly #scope: { readonly name: string; readonly version: string };
@@ -52,8 +55,11 @@ export class ConnectionProducer implements MetricProducer {
   #takenAtMs = Number.NEGATIVE_INFINITY;
   #columns: readonly SignalColumns[] = [];
   readonly #durations = new DurationPoints();
-  /** Of `#columns`, once somebody has asked for them. */
-  #metrics: readonly (SumMetricData | GaugeMetricData)[] | undefined;
+  #prepared:
+    | { readonly of: Publication<Attributes>; readonly columns: readonly SignalColumns[] }
+    | undefined;
+  /** Of `#columns`, from when somebody has asked for them. */
+  #metrics: Promise<readonly (SumMetricData | GaugeMetricData)[]> | undefined;
   #otherMetrics: readonly (SumMetricData | HistogramMetricData)[] = [];
   #endedKeeper: EndedKeeper | undefined;
   /** What is not in `columns`: how long connections lasted, and the table. */
@@ -81,30 +87,34 @@ export class ConnectionProducer implements MetricProducer {
     this.#endedKeeper = keeper;
   }
 
-  /**
-   * Makes the points that a publication adds for a push, and pauses at every yield: thousands of new
-   * series at once would block the event loop. Shows nothing; publish() makes what is still missing.
-   */
+  /** Makes what takes long of a publication, with a pause at every yield. Shows nothing. */
   *prepare(publication: Publication<Attributes>): Generator<void, void> {
+    this.#prepared = { of: publication, columns: yield* columnsOf(publication) };
     if (this.#endedKeeper === undefined) return;
     let prepared = 0;
     for (const series of publication.series) {
-      if (series.publishedAtMs < publication.takenAtMs && this.#points.has(series)) continue;
-      this.pointsOf(series);
+      this.#pointSeriesOf(series);
       if (++prepared % SLICE_SERIES === 0) yield;
     }
   }
 
   /**
-   * Takes the state of the ledger after a snapshot. The columns and lists are new each time: whoever
-   * reads a page or pushes goes on with those they were given.
+   * Takes the state of the ledger after a snapshot, once a collection of the last one is at its end. The
+   * columns and lists are new each time: whoever reads a page or pushes goes on with those they were given.
    */
-  publish(publication: Publication<Attributes>, table: ConntrackTable): void {
+  async publish(publication: Publication<Attributes>, table: ConntrackTable): Promise<void> {
+    if (this.#metrics !== undefined) {
+      await Promise.allSettled([this.#metrics]);
+      // And with the next turn, whoever collects has put together what they have got.
+      await pause();
+    }
+    if (this.#prepared?.of !== publication) for (const _ of this.prepare(publication));
     const takenAt = toHrTime(publication.takenAtMs);
     this.#firstTakenAt ??= takenAt;
     const tableTimes = { startTime: this.#firstTakenAt, endTime: takenAt };
     this.#takenAtMs = publication.takenAtMs;
-    this.#columns = columnsOf(publication);
+    this.#columns = this.#prepared?.columns ?? [];
+    this.#prepared = undefined;
     this.#metrics = undefined;
     this.#otherMetrics = [
       this.#durations.metricOf(publication.durations, takenAt, toHrTime),
@@ -116,38 +126,47 @@ export class ConnectionProducer implements MetricProducer {
       }),
     ].filter(({ dataPoints }) => dataPoints.length > 0);
     if (this.#endedKeeper === undefined) return;
-    this.#metrics = this.#makeMetrics();
     this.#tellEnded(publication.ended, this.#endedKeeper, takenAt);
   }
 
   /** They show nothing before they are published. */
   pointsOf(series: Series<Attributes>): PointSeries {
+    const made = this.#pointSeriesOf(series);
+    made.makePoints(series.measures);
+    return made;
+  }
+
+  async collect(): Promise<CollectionResult> {
+    const others = this.#otherMetrics;
+    this.#metrics ??= this.#makeMetrics();
+    return this.#collected([...(await this.#metrics), ...others]);
+  }
+
+  async #makeMetrics(): Promise<readonly (SumMetricData | GaugeMetricData)[]> {
+    const takenAt = toHrTime(this.#takenAtMs);
+    const metrics: (SumMetricData | GaugeMetricData)[] = [];
+    let made = 0;
+    for (const columns of this.#columns) {
+      const points: ConnectionPoint[] = [];
+      for (const [row, value] of columns.values.entries()) {
+        const point = this.#pointOf(columns.seriesOf(row), columns.measure(row));
+        update(point, value, takenAt);
+        points.push(point);
+        if (++made % SLICE_POINTS === 0) await pause();
+      }
+      if (points.length > 0) metrics.push(metricOf(columns.signal, points));
+    }
+    return metrics;
+  }
+
+  #pointSeriesOf(series: Series<Attributes>): PointSeries {
     let made = this.#points.get(series);
     if (made === undefined) {
       const { labels, startTimeMs, publishedAtMs } = series;
       made = new PointSeries(labels, toHrTime(startTimeMs), publishedAtMs);
       this.#points.set(series, made);
     }
-    made.makePoints(series.measures);
     return made;
-  }
-
-  async collect(): Promise<CollectionResult> {
-    this.#metrics ??= this.#makeMetrics();
-    return this.#collected([...this.#metrics, ...this.#otherMetrics]);
-  }
-
-  #makeMetrics(): readonly (SumMetricData | GaugeMetricData)[] {
-    const takenAt = toHrTime(this.#takenAtMs);
-    const metrics = this.#columns.map((columns) => {
-      const points = Array.from(columns.values, (value, row) => {
-        const point = this.#pointOf(columns.seriesOf(row), columns.measure(row));
-        update(point, value, takenAt);
-        return point;
-      });
-      return metricOf(columns.signal, points);
-    });
-    return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
   }
 
   /** The series' own, or a new one of a gauge. */

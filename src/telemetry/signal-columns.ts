@@ -2,6 +2,9 @@ import type { Attributes } from '@opentelemetry/api';
 import { SIGNALS, type Measure, type Signal } from '../connections/measure.ts';
 import type { Publication, Series } from '../connections/series.ts';
 
+/** Between two pauses of {@link columnsOf}. */
+const SLICE_SERIES = 1000;
+
 /**
  * What a publication says of one signal, by row: whoever reads it may take their time, for it never
  * changes. Columns, because an object for each of 100,000 values would take four times the memory.
@@ -48,22 +51,24 @@ export class SignalColumns {
   }
 }
 
-/** One for each signal, those without a row included. */
-export function columnsOf({
+/** One for each signal, those without a row included. To be run to its end; it yields every millisecond or so. */
+export function* columnsOf({
   series,
   gauges,
-}: Pick<Publication<Attributes>, 'series' | 'gauges'>): readonly SignalColumns[] {
+}: Pick<Publication<Attributes>, 'series' | 'gauges'>): Generator<void, readonly SignalColumns[]> {
   const live = [...series];
   const all = [...live, ...gauges.map((gauge) => gauge.series)];
   const rows = bySignal(() => 0);
   for (const { measures } of live) for (const { signal } of measures) rows[signal]++;
   for (const { measure } of gauges) rows[measure.signal]++;
+  yield;
   const columns = bySignal((signal) => new SignalColumns(signal, all, rows[signal]));
   for (const [place, { measures, values }] of live.entries()) {
     for (let at = 0; at < measures.length; at++) {
       const measure = measures[at]!;
       columns[measure.signal].add(place, measure, values[at]!);
     }
+    if ((place + 1) % SLICE_SERIES === 0) yield;
   }
   for (const [at, { measure, value }] of gauges.entries()) {
     columns[measure.signal].add(live.length + at, measure, value);

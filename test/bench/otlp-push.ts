@@ -81,7 +81,7 @@ const provider = new MeterProvider({ resource: defaultResource(), readers: [read
 let made = 0;
 const all = Array.from({ length: Math.ceil(points / POINTS_PER_SERIES) }, () => seriesOf(made++));
 let takenAtMs = 1_000_000;
-const publish = (): void => {
+const publish = async (): Promise<void> => {
   takenAtMs += 30_000;
   for (let at = 0; at < (all.length * changing) / 100; at++) {
     const one = all[at]!;
@@ -90,7 +90,7 @@ const publish = (): void => {
   }
   const ended = all.splice(0, (all.length * churn) / 100);
   all.push(...ended.map(() => seriesOf(made++)));
-  producer.publish(
+  await producer.publish(
     { takenAtMs, series: all, gauges: [], durations: [], ended },
     { entries: 1, limit: undefined },
   );
@@ -101,7 +101,7 @@ const retainedMb: number[] = [];
 let rssBefore = 0;
 let firstBlockMs = 0;
 for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
-  publish();
+  await publish();
   if (round === -WARM_UP_ROUNDS) rssBefore = process.memoryUsage.rss();
   await delay(PAUSE_MS);
   const cpu = process.cpuUsage();

@@ -43,17 +43,21 @@ let longestMs = 0;
 let madeMs = 0;
 
 setInterval(noteBlock, TICK_MS);
-process.on('message', (wish) => process.send?.(wish === 'next' ? next() : measure()));
+process.on('message', (wish) => void obey(wish));
 process.once('disconnect', () => process.exit());
 const server = createServer(timed).listen(0, '127.0.0.1', () => process.send?.(server.address()));
 
-function next(): string {
+async function obey(wish: unknown): Promise<void> {
+  process.send?.(wish === 'next' ? await next() : measure());
+}
+
+async function next(): Promise<string> {
   takenAtMs += 30_000;
   for (const one of all) {
     one.set(OPENED, valueOf(one, OPENED) + 2);
     one.set(CLOSED, valueOf(one, CLOSED) + 1);
   }
-  publish();
+  await publish();
   last = performance.now();
   longestMs = 0;
   cpu = process.cpuUsage();
@@ -89,7 +93,7 @@ function noteBlock(): void {
   last = now;
 }
 
-function openTelemetry(isKhan: boolean): { handle: Handler; publish: () => void } {
+function openTelemetry(isKhan: boolean): { handle: Handler; publish: () => Promise<void> | void } {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
   const log = createLog({ name: 'bench', level: 'warn' });
   const page = new PrometheusPage({ producer, pollIntervalMs: () => 1, log });
@@ -104,13 +108,13 @@ function openTelemetry(isKhan: boolean): { handle: Handler; publish: () => void 
     handle: isKhan
       ? (request, response) => void page.handle(request, response)
       : (request, response) => stock.getMetricsRequestHandler(request, response),
-    publish: () =>
+    publish: async () =>
       producer.publish(publicationOf(takenAtMs, ...all), { entries: 1, limit: undefined }),
   };
 }
 
 /** The same samples, kept as prom-client keeps them. */
-function promClient(): { handle: Handler; publish: () => void } {
+function promClient(): { handle: Handler; publish: () => Promise<void> | void } {
   const registry = new Registry();
   const labelNames = Object.keys(all[0]?.labels ?? {});
   const help = 'The same';

@@ -40,7 +40,7 @@ export class AgentPage {
     series: Published['series'],
     gauges: Published['gauges'] = [],
   ): Promise<string> {
-    this.#producer.publish(
+    await this.#producer.publish(
       { ...publicationOf(takenAtMs, ...series), gauges },
       { entries: 7, limit: 262_144 },
     );

@@ -92,7 +92,10 @@ export async function recordedByAgent(t: Test): Promise<Recorded> {
   const gauges = [...publication.series].flatMap((series) =>
     [...Object.values(OLDEST), LEAK_SCORE].map((measure) => ({ series, measure, value: 1.5 })),
   );
-  producer.publish({ ...publication, gauges, durations: durations() }, { entries: 1, limit: 2 });
+  await producer.publish(
+    { ...publication, gauges, durations: durations() },
+    { entries: 1, limit: 2 },
+  );
   const own = await page.reader.collect();
   const { resourceMetrics } = await producer.collect();
   const text = await page.render();

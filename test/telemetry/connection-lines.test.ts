@@ -36,9 +36,9 @@ const anySeries = fc.record({
 });
 
 /** The agent's producer, as of a publication of these series. */
-function producerOf(series: readonly SeriesBuilder[]): ConnectionProducer {
+async function producerOf(series: readonly SeriesBuilder[]): Promise<ConnectionProducer> {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
-  producer.publish(publicationOf(30_000, ...series), { entries: 0, limit: undefined });
+  await producer.publish(publicationOf(30_000, ...series), { entries: 0, limit: undefined });
   return producer;
 }
 
@@ -94,7 +94,7 @@ t.test('whatever the attributes are, the page is what the stock serialiser write
   const labels = new LabelParts();
   await fc.assert(
     fc.asyncProperty(fc.array(anySeries, { maxLength: 6 }), async (states) => {
-      const producer = producerOf(states.map((state) => new SeriesBuilder(state)));
+      const producer = await producerOf(states.map((state) => new SeriesBuilder(state)));
       const expected = await stockPage(producer);
       if ((await page(producer, labels)) !== expected) {
         throw new Error(`${await page(producer, labels)}\nis not\n${expected}`);
@@ -110,13 +110,13 @@ t.test('so it is with more bytes than a chunk', async (t) => {
     const labels = { src_ip: `10.1.${at >> 8}.${at & 255}`, dst_name: 'x'.repeat(at % 50) };
     return new SeriesBuilder({ labels, opened: at, active: { ESTABLISHED: at } });
   });
-  const producer = producerOf(series);
+  const producer = await producerOf(series);
   t.ok((await page(producer, new LabelParts())) === (await stockPage(producer)));
 });
 
 t.test('a label longer than a chunk is not cut', async (t) => {
   const labels = { node: 'n'.repeat(300_000), primary: true };
-  const producer = producerOf([new SeriesBuilder({ labels, opened: 1 })]);
+  const producer = await producerOf([new SeriesBuilder({ labels, opened: 1 })]);
   t.ok((await page(producer, new LabelParts())) === (await stockPage(producer)));
 });
 
@@ -128,7 +128,7 @@ t.test('each counter may be followed by the time since when it counts', async (t
     opened: 7,
     active: { ESTABLISHED: 1 },
   });
-  const lines = (await page(producerOf([series]), new LabelParts(), true)).split('\n');
+  const lines = (await page(await producerOf([series]), new LabelParts(), true)).split('\n');
   t.strictSame(
     lines.filter((line) => line !== '' && !line.startsWith('#')),
     [
@@ -146,13 +146,13 @@ t.test('a page shows one snapshot, though another is published while it is made'
     { length: 50_000 },
     (_, at) => new SeriesBuilder({ labels: { src_ip: `${at}` }, opened: 1, closed: 1 }),
   );
-  const producer = producerOf(series);
+  const producer = await producerOf(series);
   const making = page(producer, new LabelParts());
   for (const one of series) {
     one.set(OPENED, 2);
     one.set(CLOSED, 2);
   }
-  producer.publish(publicationOf(60_000, ...series), { entries: 0, limit: undefined });
+  await producer.publish(publicationOf(60_000, ...series), { entries: 0, limit: undefined });
   const values = (await making).matchAll(/\} (?<value>\d+)$/gm);
   t.strictSame(new Set(Array.from(values, ({ groups }) => groups?.['value'])), new Set(['1']));
 });

@@ -30,7 +30,7 @@ function createExporter(...acts: Export[]) {
 async function metricsOf(opened: number) {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
   const series = new SeriesBuilder({ opened });
-  producer.publish(publicationOf(1_030_000, series), { entries: 0, limit: undefined });
+  await producer.publish(publicationOf(1_030_000, series), { entries: 0, limit: undefined });
   return (await producer.collect()).resourceMetrics;
 }
 
@@ -102,7 +102,10 @@ t.test('durations are pushed as what came since the last push that was taken', a
   for (const [at, count] of [0, 2, 5, 5].entries()) {
     series.counts = durationCounts(count);
     const publication = publicationOf((at + 1) * 1000);
-    producer.publish({ ...publication, durations: [series] }, { entries: 0, limit: undefined });
+    await producer.publish(
+      { ...publication, durations: [series] },
+      { entries: 0, limit: undefined },
+    );
     exporter.beginPush();
     exporter.export((await producer.collect()).resourceMetrics, () => {});
   }

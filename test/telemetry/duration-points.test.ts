@@ -27,7 +27,7 @@ t.test('durations are a histogram in seconds on the page', async (t) => {
   const provider = new MeterProvider({ readers: [page.reader] });
   t.teardown(() => provider.shutdown());
   const durations = [{ labels, startTimeMs: 1000, counts: countsOf(3) }];
-  producer.publish({ ...nothing, takenAtMs: 2000, durations }, table);
+  await producer.publish({ ...nothing, takenAtMs: 2000, durations }, table);
   const text = await page.render();
   const which = 'src_app="web",dst_app="api",primary="true"';
   t.strictSame(linesOf(text, 'khan_connection_duration_seconds_count'), [
@@ -54,7 +54,7 @@ t.test(
       counts: countsOf(1),
     };
     const pointAt = async (takenAtMs: number) => {
-      producer.publish({ ...nothing, takenAtMs, durations: [series] }, table);
+      await producer.publish({ ...nothing, takenAtMs, durations: [series] }, table);
       const { resourceMetrics } = await producer.collect();
       const metric = resourceMetrics.scopeMetrics[0]?.metrics[0];
       const [point] = metric?.dataPoints ?? [];
@@ -76,7 +76,7 @@ t.test(
 
 t.test('where nothing is known there is no such metric', async (t) => {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0' });
-  producer.publish({ ...nothing, takenAtMs: 2000, durations: [] }, table);
+  await producer.publish({ ...nothing, takenAtMs: 2000, durations: [] }, table);
   const { resourceMetrics } = await producer.collect();
   const names = resourceMetrics.scopeMetrics.flatMap(({ metrics }) =>
     metrics.map(({ descriptor }) => descriptor.name),

@@ -42,7 +42,7 @@ t.test('a push carries resource, names, units, start times and typed attributes'
     closed: 1,
     active: { ESTABLISHED: 2 },
   });
-  producer.publish(publicationOf(1_030_500, series), TABLE);
+  await producer.publish(publicationOf(1_030_500, series), TABLE);
   telemetry.meter.createCounter('khan_agent_test').add(1);
   await telemetry.shutdown({ timeoutMs: 5000 });
 
@@ -114,12 +114,12 @@ t.test('an ended series leaves the push, one that returns has a new start time',
       await new Promise(setImmediate);
     }
   };
-  producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 7 })), TABLE);
+  await producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 7 })), TABLE);
   t.match(pointsOf(await pushedAt(1_030_000)), [{ startTimeUnixNano: '1000000000000', asInt: 7 }]);
-  producer.publish(publicationOf(1_060_000), TABLE);
+  await producer.publish(publicationOf(1_060_000), TABLE);
   t.equal(await pushedAt(1_060_000), undefined);
   const returned = new SeriesBuilder({ startTimeMs: 1_060_000, opened: 1 });
-  producer.publish(publicationOf(1_090_000, returned), TABLE);
+  await producer.publish(publicationOf(1_090_000, returned), TABLE);
   t.match(pointsOf(await pushedAt(1_090_000)), [{ startTimeUnixNano: '1060000000000', asInt: 1 }]);
   await telemetry.shutdown({ timeoutMs: 5000 });
 });
@@ -132,7 +132,7 @@ t.test('many series are pushed in batches, each point once', async (t) => {
   const many = Array.from({ length: 3000 }, (_, number) => {
     return new SeriesBuilder({ labels: { dst_port: number }, opened: 1 });
   });
-  producer.publish(publicationOf(1_030_000, ...many), TABLE);
+  await producer.publish(publicationOf(1_030_000, ...many), TABLE);
   await telemetry.shutdown({ timeoutMs: 5000 });
   const sizes = receiver.pushes.map(({ metrics }) =>
     [...metrics.values()].reduce((sum, metric) => sum + (metric.sum?.dataPoints.length ?? 0), 0),
@@ -171,7 +171,7 @@ t.test('a collector that refuses does not disturb the page, and is said once', a
     OTEL_EXPORTER_OTLP_TIMEOUT: '20',
     OTEL_METRIC_EXPORT_INTERVAL: '40',
   });
-  producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 3 })), TABLE);
+  await producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 3 })), TABLE);
   const pushed = countCollections(producer);
   while (pushed.times < 5) await new Promise(setImmediate);
   t.match(await page.render(), /^khan_connection_total\{.*\} 3$/m);
@@ -193,7 +193,7 @@ t.test('a collector that never answers disturbs neither page nor shutdown', asyn
     OTEL_EXPORTER_OTLP_TIMEOUT: '1000',
     OTEL_METRIC_EXPORT_INTERVAL: '100',
   });
-  producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 3 })), TABLE);
+  await producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 3 })), TABLE);
   while (sockets.length === 0) await new Promise(setImmediate);
   t.match(await page.render(), /^khan_connection_total\{.*\} 3$/m);
   await telemetry.shutdown({ timeoutMs: 50 });

@@ -11,7 +11,7 @@ import { listenOnLoopback } from '../fakes/loopback.ts';
 /** URL of the page. */
 async function servePage(t: Test, ...series: readonly SeriesBuilder[]): Promise<string> {
   const producer = new ConnectionProducer({ nodeName: 'node-a', version: '0.1.0' });
-  producer.publish(publicationOf(30_000, ...series), { entries: 0, limit: undefined });
+  await producer.publish(publicationOf(30_000, ...series), { entries: 0, limit: undefined });
   const page = new OriginalPage({ producer, log: capturedLog().log });
   const server = createServer((request, response) => void page.handle(request, response));
   const port = await listenOnLoopback(t, server);

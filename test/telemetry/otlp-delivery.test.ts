@@ -127,7 +127,7 @@ async function push(
     rows.push(...told.rows);
     const publication = { takenAtMs, series, gauges: [], durations: [], ended };
     // @ts-expect-error -- labels of this ledger are attributes by another name
-    producer.publish(publication, { entries: 0, limit: undefined });
+    await producer.publish(publication, { entries: 0, limit: undefined });
     cycles.add(1);
     durations.record(step);
     for (const act of acts[step++] ?? []) {

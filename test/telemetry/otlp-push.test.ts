@@ -64,7 +64,7 @@ for (const [protocol, contentType] of [
     });
     const labels = { node: 'node-ä', dst_port: 443, primary: true };
     const series = new SeriesBuilder({ labels, startTimeMs: 1_000_250, opened: 2 ** 40 });
-    producer.publish(publicationOf(1_030_500, series), TABLE);
+    await producer.publish(publicationOf(1_030_500, series), TABLE);
     await telemetry.shutdown({ timeoutMs: 5000 });
     const [push] = receiver.pushes;
     t.match(push, {
@@ -102,7 +102,7 @@ for (const [protocol, contentType] of [
       const answer = answers((response) => response.end(body));
       const receiver = await otlpReceiver(t, { answer });
       const { telemetry, producer, lines } = await start(t, receiver, { ...OFTEN, ...DELTA });
-      producer.publish(publicationOf(1_030_000, ...many(5)), TABLE);
+      await producer.publish(publicationOf(1_030_000, ...many(5)), TABLE);
       t.ok(await until(() => result(receiver, 'khan_agent_pushed_points', 'rejected') === 3));
       await telemetry.shutdown({ timeoutMs: 5000 });
       t.strictSame(arrived(receiver, 'khan_connection'), [1, 1, 1, 1, 1]);
@@ -116,7 +116,7 @@ for (const [protocol, contentType] of [
     });
     const receiver = await otlpReceiver(t, { answer });
     const { telemetry, producer } = await start(t, receiver, DELTA);
-    producer.publish(publicationOf(1_030_000, ...many(2)), TABLE);
+    await producer.publish(publicationOf(1_030_000, ...many(2)), TABLE);
     await telemetry.shutdown({ timeoutMs: 5000 });
     t.strictSame(arrived(receiver, 'khan_connection'), [1, 1, 1, 1], 'the same request twice');
     t.equal(receiver.pushes.length, 2);
@@ -132,10 +132,10 @@ t.test('deltas of a push that failed are in the next one', async (t) => {
     ...DELTA,
   });
   const series = new SeriesBuilder({ opened: 3 });
-  producer.publish(publicationOf(1_030_000, series), TABLE);
+  await producer.publish(publicationOf(1_030_000, series), TABLE);
   t.ok(await until(() => receiver.pushes.length > 1));
   series.set(OPENED, 5);
-  producer.publish(publicationOf(1_060_000, series), TABLE);
+  await producer.publish(publicationOf(1_060_000, series), TABLE);
   t.ok(await until(() => result(receiver, 'khan_agent_push_requests', 'failure') === 1));
   await telemetry.shutdown({ timeoutMs: 5000 });
   const [refused, ...told] = receiver.pushes.flatMap(
@@ -157,7 +157,7 @@ t.test('a batch that is refused costs the others nothing', async (t) => {
   const { telemetry, producer } = await startedTelemetry(t, {
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
   });
-  producer.publish(publicationOf(1_030_000, ...many(3000)), TABLE);
+  await producer.publish(publicationOf(1_030_000, ...many(3000)), TABLE);
   await telemetry.shutdown({ timeoutMs: 5000 });
   t.equal(receiver.pushes.length, 7);
 });
@@ -169,7 +169,7 @@ t.test('without an answer the rest of a push is not tried, and the log says why'
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
     OTEL_EXPORTER_OTLP_TIMEOUT: '100',
   });
-  producer.publish(publicationOf(1_030_000, ...many(3000)), TABLE);
+  await producer.publish(publicationOf(1_030_000, ...many(3000)), TABLE);
   await telemetry.shutdown({ timeoutMs: 5000 });
   t.equal(receiver.pushes.length, 1);
   t.match(lines, [{ level: 50, msg: /metrics export failed.*socket hang up/ }]);
@@ -184,7 +184,7 @@ t.test('a delta of which the answer is lost is told again: it may count twice', 
     ...OFTEN,
     ...DELTA,
   });
-  producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 2 })), TABLE);
+  await producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 2 })), TABLE);
   t.ok(await until(() => receiver.pushes.length > 2));
   await telemetry.shutdown({ timeoutMs: 5000 });
   t.strictSame(arrived(receiver, 'khan_connection'), [2, 2]);
@@ -200,12 +200,12 @@ t.test('while an answer is awaited nothing else is sent, and nothing is lost', a
     ...DELTA,
   });
   const series = new SeriesBuilder({ opened: 1 });
-  producer.publish(publicationOf(1_030_000, series), TABLE);
+  await producer.publish(publicationOf(1_030_000, series), TABLE);
   // The reader gives a batch up after an interval, and comes with the next one.
   t.ok(await until(() => lines.some(({ msg }) => msg.includes('still under way'))));
   t.equal(receiver.pushes.length, 1);
   series.set(OPENED, 4);
-  producer.publish(publicationOf(1_060_000, series), TABLE);
+  await producer.publish(publicationOf(1_060_000, series), TABLE);
   release?.();
   t.ok(await until(() => arrived(receiver, 'khan_connection').length > 1));
   await telemetry.shutdown({ timeoutMs: 5000 });
@@ -220,12 +220,12 @@ t.test('with delta temporality a request holds what is new, and no idle counter'
     ...DELTA,
   });
   const series = many(4000);
-  producer.publish(publicationOf(1_030_000, ...series), TABLE);
+  await producer.publish(publicationOf(1_030_000, ...series), TABLE);
   t.ok(await until(() => arrived(receiver, 'khan_connection').length === 4000));
   await once(receiver.server, 'request');
   for (const at of [0, 3999]) series[at]!.set(OPENED, 2);
   const before = receiver.pushes.length;
-  producer.publish(publicationOf(1_060_000, ...series), TABLE);
+  await producer.publish(publicationOf(1_060_000, ...series), TABLE);
   t.ok(await until(() => arrived(receiver, 'khan_connection').length === 4002));
   const holding = receiver.pushes
     .slice(before)
@@ -242,7 +242,7 @@ t.test(
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
       OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'lowmemory',
     });
-    producer.publish(publicationOf(1_030_000, ...many(1)), TABLE);
+    await producer.publish(publicationOf(1_030_000, ...many(1)), TABLE);
     telemetry.meter.createCounter('khan_agent_test').add(1);
     await telemetry.shutdown({ timeoutMs: 5000 });
     const temporality = (name: string) =>

@@ -34,7 +34,7 @@ async function pushing(
     ...Object.fromEntries(variables),
     ...env,
   });
-  producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 1 })), {
+  await producer.publish(publicationOf(1_030_000, new SeriesBuilder({ opened: 1 })), {
     entries: 1,
     limit: undefined,
   });

@@ -96,7 +96,7 @@ t.test('the page says what the producer says', async (t) => {
     opened: 9,
     publishedAtMs: 0,
   });
-  producer.publish(publicationOf(30_000, series, overflow), TABLE);
+  await producer.publish(publicationOf(30_000, series, overflow), TABLE);
   clock.nowMs = 31_000;
   t.equal(
     await scrape(),
@@ -151,7 +151,7 @@ t.test('promtool finds nothing to say about the page', { skip }, async (t) => {
     lastAnswerMs: 0,
   }));
   const series = new SeriesBuilder({ opened: 3, active: { ESTABLISHED: 2 } });
-  producer.publish(publicationOf(30_000, series), TABLE);
+  await producer.publish(publicationOf(30_000, series), TABLE);
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
     input: await page.render(),
     encoding: 'utf8',
@@ -177,7 +177,7 @@ t.test('a unit is a word at the end of the name, as on the way through a collect
 t.test('a new counter series is 0 for one poll interval, its gauges are not', async (t) => {
   const { producer, clock, scrape } = await servePage(t);
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 60_000, active: { SYN_SENT: 1 } });
-  producer.publish(publicationOf(60_000, series), TABLE);
+  await producer.publish(publicationOf(60_000, series), TABLE);
   clock.nowMs = 89_999;
   const early = await scrape('127.0.0.2');
   t.equal(sample(early, 'khan_connection_total'), '0');
@@ -199,7 +199,7 @@ t.test('every scraper, whatever its rhythm, sees a new counter series at 0 first
   await opened(121_000, slow);
   await opened(125_000, fast);
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 130_000 });
-  producer.publish(publicationOf(130_000, series), TABLE);
+  await producer.publish(publicationOf(130_000, series), TABLE);
   t.equal(await opened(140_000, fast), '0');
   t.equal(await opened(170_000, fast), '1', 'whatever the slow one has seen');
   t.equal(await opened(241_000, slow), '0');
@@ -216,7 +216,7 @@ t.test('another program on the host of a scraper is another client', async (t) =
   };
   await opened(100_000, 'Prometheus/3');
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 130_000 });
-  producer.publish(publicationOf(130_000, series), TABLE);
+  await producer.publish(publicationOf(130_000, series), TABLE);
   t.equal(await opened(140_000, 'khan top'), '0');
   t.equal(await opened(170_000, 'khan top'), '1');
   t.equal(await opened(171_000, 'Prometheus/3'), '0', 'it has not seen the 0 yet');
@@ -226,13 +226,13 @@ t.test('another program on the host of a scraper is another client', async (t) =
 t.test('an ended series leaves the page, and is 0 again when it returns', async (t) => {
   const { producer, clock, scrape } = await servePage(t);
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 0 });
-  producer.publish(publicationOf(0, series), TABLE);
+  await producer.publish(publicationOf(0, series), TABLE);
   clock.nowMs = 60_000;
   t.equal(sample(await scrape(), 'khan_connection_total'), '1');
-  producer.publish(publicationOf(90_000), TABLE);
+  await producer.publish(publicationOf(90_000), TABLE);
   t.equal(sample(await scrape(), 'khan_connection_total'), undefined);
   const returned = new SeriesBuilder({ opened: 1, publishedAtMs: 120_000 });
-  producer.publish(publicationOf(120_000, returned), TABLE);
+  await producer.publish(publicationOf(120_000, returned), TABLE);
   clock.nowMs = 180_000;
   t.equal(sample(await scrape(), 'khan_connection_total'), '0');
   t.equal(sample(await scrape(), 'khan_connection_total'), '1');
@@ -241,13 +241,13 @@ t.test('an ended series leaves the page, and is 0 again when it returns', async 
 t.test('render() shows all values as they are', async (t) => {
   const { producer, page } = await servePage(t);
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 60_000 });
-  producer.publish(publicationOf(60_000, series), TABLE);
+  await producer.publish(publicationOf(60_000, series), TABLE);
   t.equal(sample(await page.render(), 'khan_connection_total'), '1');
 });
 
 t.test('a client that asks for gzip gets gzip', async (t) => {
   const { producer, fetchPage, scrape } = await servePage(t);
-  producer.publish(publicationOf(60_000, new SeriesBuilder()), TABLE);
+  await producer.publish(publicationOf(60_000, new SeriesBuilder()), TABLE);
   const packed = await fetchPage({ headers: { 'accept-encoding': 'deflate, gzip;q=0.8' } });
   t.equal(packed.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
   t.equal(packed.headers['content-encoding'], 'gzip');
@@ -270,7 +270,7 @@ t.test('scrapes at one time share one rendering, and each is noted', async (t) =
   });
   const { clock, handled, scrape } = await servePage(t, source);
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 60_000 });
-  inner.publish(publicationOf(30_000), TABLE);
+  await inner.publish(publicationOf(30_000), TABLE);
   const addresses = ['127.0.0.2', '127.0.0.3', '127.0.0.3', '127.0.0.4'];
   const scrapes = addresses.map(async (address) => scrape(address));
   while (handled.requests < addresses.length) await new Promise(setImmediate);
@@ -278,7 +278,7 @@ t.test('scrapes at one time share one rendering, and each is noted', async (t) =
   const [first, ...others] = await Promise.all(scrapes);
   for (const other of others) t.equal(other, first);
   t.equal(collections, 1);
-  inner.publish(publicationOf(60_000, series), TABLE);
+  await inner.publish(publicationOf(60_000, series), TABLE);
   clock.nowMs = 200_000;
   t.equal(sample(await scrape('127.0.0.4'), 'khan_connection_total'), '0');
 });
@@ -292,10 +292,10 @@ t.test('a shared page never shows a scraper a value before its 0', async (t) => 
     if (collections === 2) await collection.promise;
   });
   const { clock, handled, scrape } = await servePage(t, source);
-  inner.publish(publicationOf(30_000), TABLE);
+  await inner.publish(publicationOf(30_000), TABLE);
   await scrape('127.0.0.2');
   const series = new SeriesBuilder({ opened: 1, publishedAtMs: 60_000 });
-  inner.publish(publicationOf(60_000, series), TABLE);
+  await inner.publish(publicationOf(60_000, series), TABLE);
   clock.nowMs = 200_000;
   const stranger = scrape('127.0.0.3');
   while (handled.requests < 2) await new Promise(setImmediate);
@@ -331,9 +331,9 @@ t.test('a page without a MeterProvider is a 500', async (t) => {
 
 t.test('a client that left before it had the page has seen nothing', async (t) => {
   const { producer, clock, lines, port, scrape } = await servePage(t);
-  producer.publish(publicationOf(30_000), TABLE);
+  await producer.publish(publicationOf(30_000), TABLE);
   await scrape();
-  producer.publish(publicationOf(60_000, ...manySeries()), TABLE);
+  await producer.publish(publicationOf(60_000, ...manySeries()), TABLE);
   clock.nowMs = 100_000;
   const [response] = await once(get({ port, host: '127.0.0.1' }), 'response');
   response.destroy();
@@ -344,7 +344,7 @@ t.test('a client that left before it had the page has seen nothing', async (t) =
 
 t.test('readers who stop reading hold eight pages and no more', async (t) => {
   const { producer, lines, fetchPage } = await servePage(t);
-  producer.publish(publicationOf(60_000, ...manySeries()), TABLE);
+  await producer.publish(publicationOf(60_000, ...manySeries()), TABLE);
   const readers: IncomingMessage[] = [];
   for (let pages = 0; pages < 8; pages++) readers.push(await fetchPage());
   for (const { statusCode } of readers) t.equal(statusCode, 200);

@@ -49,7 +49,7 @@ for (const protocol of ['http/json', 'http/protobuf']) {
     });
     const active = { ESTABLISHED: 2, SYN_RECV: 1 };
     const series = new SeriesBuilder({ labels: LABELS, opened: 5, closed: 3, active });
-    producer.publish(publicationOf(1_030_000, series), TABLE);
+    await producer.publish(publicationOf(1_030_000, series), TABLE);
     await telemetry.shutdown({ timeoutMs: 5000 });
     const [push] = receiver.pushes;
     const timeUnixNano = '1030000000000';
@@ -82,7 +82,7 @@ t.test('no name of khan is left in a push, and the Prometheus page has no other'
   telemetry.meter.createHistogram('khan_agent_cycle_duration', { unit: 's' }).record(0.5);
   telemetry.meter.createObservableGauge('khan_mapping_age').addCallback((age) => age.observe(1));
   const series = new SeriesBuilder({ labels: LABELS, opened: 5, active: { ESTABLISHED: 2 } });
-  producer.publish(publicationOf(1_030_000, series), TABLE);
+  await producer.publish(publicationOf(1_030_000, series), TABLE);
   t.ok(await until(() => receiver.pushes.length > 2));
   const text = await page.render();
   await telemetry.shutdown({ timeoutMs: 5000 });
@@ -105,10 +105,10 @@ t.test('deltas by standard names add up as any others', async (t) => {
   const told = () =>
     receiver.pushes.flatMap(({ metrics }) => points(metrics.get('khan.connection.opened')) ?? []);
   const series = new SeriesBuilder({ labels: LABELS, opened: 3 });
-  producer.publish(publicationOf(1_030_000, series), TABLE);
+  await producer.publish(publicationOf(1_030_000, series), TABLE);
   t.ok(await until(() => told().length === 1));
   series.set(OPENED, 5);
-  producer.publish(publicationOf(1_060_000, series), TABLE);
+  await producer.publish(publicationOf(1_060_000, series), TABLE);
   await telemetry.shutdown({ timeoutMs: 5000 });
   t.match(told(), [
     { ...STANDARD_LABELS, value: 3 },
