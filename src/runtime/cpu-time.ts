@@ -39,10 +39,11 @@ export class CpuTime {
 }
 
 /**
- * A thread's own counters are as of its last tick of 1 to 10 ms. To ask for the process brings those of
- * the thread that asks up to date: thread_group_cputime(), kernel/sched/cputime.c.
+ * Processor time of the calling thread so far, user and system. A thread's own counters are as of its last
+ * tick of 1 to 10 ms. To ask for the process brings those of the thread that asks up to date:
+ * thread_group_cputime(), kernel/sched/cputime.c.
  */
-function threadCpuMs(): number {
+export function threadCpuMs(): number {
   process.cpuUsage();
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;

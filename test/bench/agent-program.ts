@@ -5,6 +5,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../src/demo/khan-process.ts';
 import { blockOf } from './controller-program.ts';
+import type { Block } from './loop-block.ts';
 import { cpuSecondsOf, memoryOf, REPOSITORY, startProgram } from './program.ts';
 
 /** What cycle.ts logs at its level `debug`. */
@@ -125,7 +126,7 @@ export class AgentProgram {
   }
 
   /** Of its event loop since it was asked last; report-block.ts has to be loaded before it. */
-  async blockMs(): Promise<number> {
+  async block(): Promise<Block> {
     return blockOf(this.child);
   }
 

@@ -40,7 +40,7 @@ function loadStep(): Step {
           value: toldSpread(loaded.cycle_ms, loaded.cycle_ms_range),
           unit: 'ms',
           rssMb: loaded.rss_mb,
-          blockMs: loaded.block_ms,
+          blockMs: loaded.block_cpu_ms,
         },
         {
           scenario,

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../src/demo/khan-process.ts';
+import type { Block } from './loop-block.ts';
 import { kubeconfigFor, REPOSITORY, startProgram } from './program.ts';
 
 const WAIT_MS_MAX = 300_000;
@@ -37,11 +38,11 @@ export async function startController(
   return { controller, port, url: `http://${listen}`, pages: `http://${pages}` };
 }
 
-/** Since it was asked last, in ms. */
-export async function blockOf(controller: ChildProcess): Promise<number> {
-  controller.send('block');
-  const [ms] = await once(controller, 'message');
-  return Number(ms);
+/** The longest since it was asked last. */
+export async function blockOf(program: ChildProcess): Promise<Block> {
+  program.send('block');
+  const [block] = await once(program, 'message');
+  return block;
 }
 
 export async function until(condition: () => Promise<boolean>): Promise<void> {

@@ -88,13 +88,13 @@ export async function benchController({
   const warm = await serverMs(pages, rounds, (round) => ask(agents, nodeOf(round), known));
   await blockOf(controller);
   await delay(LOAD_MS);
-  const churnBlockMs = await blockOf(controller);
+  const { ms: churnBlockMs } = await blockOf(controller);
   const steps: (Paced & { nodes: number; block_ms: number })[] = [];
   for (const nodes of NODE_STEPS) {
     const perSecond = nodes / POLL_SECONDS;
     const asking = (nth: number) => ask(agents, `node-${nth % nodes}`, known);
     const step = await paced(asking, { perSecond, ms: PACED_MS, program: controller });
-    steps.push({ nodes, ...step, block_ms: rounded(await blockOf(controller), 2) });
+    steps.push({ nodes, ...step, block_ms: rounded((await blockOf(controller)).ms, 2) });
   }
   const baseline = await bareServer(known, resources);
   const load = await underLoad(controller, agents, known);
@@ -132,7 +132,7 @@ async function synced(pods: number, resources: AsyncDisposableStack) {
     sync_ms: rounded(syncMs, 2),
     baseline_ms: rounded(baselineMs, 2),
     ratio: rounded(syncMs / baselineMs, 2),
-    sync_block_ms: rounded(await blockOf(controller), 2),
+    sync_block_ms: rounded((await blockOf(controller)).ms, 2),
   };
   return { controller, url, pages, sync };
 }

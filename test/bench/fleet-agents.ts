@@ -11,12 +11,12 @@ import { ResolveClient } from '../../src/agent/resolve-client.ts';
 import { every } from '../../src/runtime/every.ts';
 import { createLog } from '../../src/runtime/log.ts';
 import { integer, readSettings, text } from '../../src/runtime/settings.ts';
+import { LoopBlock } from './loop-block.ts';
 import { Cluster, NodeTable } from './node-table.ts';
 import { PodTable } from './pod-table.ts';
 
 /** As in src/agent/cycle.ts. */
 const RESOLVE_TIMEOUT_MS = 2000;
-const TICK_MS = 2;
 /** Of the baseline. */
 const CLIENTS = 16;
 
@@ -71,13 +71,7 @@ let beganMs = performance.now();
 let durationsMs: number[] = [];
 let unanswered: Record<string, number> = {};
 let firstAnswersMs: (number | undefined)[] = [];
-let tickedMs = performance.now();
-let blockMs = 0;
-setInterval(() => {
-  const nowMs = performance.now();
-  blockMs = Math.max(blockMs, nowMs - tickedMs - TICK_MS);
-  tickedMs = nowMs;
-}, TICK_MS);
+const block = LoopBlock.watch();
 
 class SimulatedAgent {
   readonly node: string;
@@ -149,7 +143,7 @@ const agents = Array.from({ length: count }, (_, at) => new SimulatedAgent(first
 
 function report(): Report {
   const first = firstAnswersMs.filter((ms) => ms !== undefined);
-  return { durationsMs, unanswered, firstAnswersMs: first, blockMs };
+  return { durationsMs, unanswered, firstAnswersMs: first, blockMs: block.take().ms };
 }
 
 async function obey(command: Command): Promise<unknown> {
@@ -166,7 +160,7 @@ async function obey(command: Command): Promise<unknown> {
     case 'begin':
       [durationsMs, unanswered, firstAnswersMs] = [[], {}, []];
       beganMs = performance.now();
-      blockMs = 0;
+      block.take();
       return undefined;
     case 'report':
       return report();

@@ -111,7 +111,7 @@ export class FleetMeter {
       survivor_cpu: share('survivor'),
       survivor_rss_mb: rss_mb,
       survivor_rss_peak_mb: rss_peak_mb,
-      survivor_block_ms: rounded(Number(await survivor.ask('block'))),
+      survivor_block_ms: rounded((await survivor.ask('block')).ms),
       cpu_ms: rounded((1000 * (spent('survivor') + spent('victim'))) / all),
       victim_cpu: share('victim'),
       api_cpu: share('api'),

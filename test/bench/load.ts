@@ -8,10 +8,11 @@ import { rounded, tell, type Told } from './spread.ts';
 
 /**
  * One line of the result: `cycle_ms` of each round, and against the quiet agent's of the same round;
- * `scrape_ms` from the request to the last byte.
+ * `scrape_ms` from the request to the last byte, `block_cpu_ms` in processor time, for there are more threads
+ * that run than cores.
  */
 export interface LoadResult extends Told<
-  'cycle_ms' | 'ratio' | 'scrape_ms' | 'block_ms' | 'cpu_ms'
+  'cycle_ms' | 'ratio' | 'scrape_ms' | 'block_cpu_ms' | 'cpu_ms'
 > {
   readonly scenario: string;
   readonly load: 'quiet' | 'scraped and pushed';
@@ -27,7 +28,7 @@ export interface LoadResult extends Told<
 
 interface Sample {
   readonly cycleMs: number;
-  readonly blockMs: number;
+  readonly blockCpuMs: number;
   readonly cpuMs: number;
 }
 
@@ -100,7 +101,7 @@ export async function benchLoad({
         {
           cycle_ms: own.map(({ cycleMs }) => cycleMs),
           scrape_ms: agent === loaded ? scrapesMs : [],
-          block_ms: own.map(({ blockMs }) => blockMs),
+          block_cpu_ms: own.map(({ blockCpuMs }) => blockCpuMs),
         },
         1,
       ),
@@ -127,13 +128,13 @@ async function takeSample(
   // What it missed while it was paused.
   await agent.published(1);
   const before = await agent.read();
-  await agent.blockMs();
+  await agent.block();
   const beganCpu = await agent.cpuSeconds();
   const stopping = new AbortController();
   const scraping = load && scrapeOften(agent, load.scrapesMs, stopping.signal);
   await agent.published(CYCLES);
   const cpuMs = (1000 * ((await agent.cpuSeconds()) - beganCpu)) / CYCLES;
-  const blockMs = await agent.blockMs();
+  const { cpuMs: blockCpuMs } = await agent.block();
   stopping.abort();
   // A scrape or a push that is held up by the pause would last as long.
   await scraping;
@@ -141,7 +142,11 @@ async function takeSample(
   const after = await agent.read();
   agent.pause();
   const cycles = after.cycles - before.cycles;
-  return { cycleMs: (1000 * (after.cycleSeconds - before.cycleSeconds)) / cycles, blockMs, cpuMs };
+  return {
+    cycleMs: (1000 * (after.cycleSeconds - before.cycleSeconds)) / cycles,
+    blockCpuMs,
+    cpuMs,
+  };
 }
 
 async function scrapeOften(

@@ -1,36 +1,59 @@
+import { threadCpuMs } from '../../src/runtime/cpu-time.ts';
+
 const TICK_MS = 2;
 
-interface Block {
+export interface Block {
   readonly ms: number;
-  /** Of the longest in CPU time of this thread: what a neighbour on the machine takes is not in it. */
+  /** Of the longest in processor time of this thread: what others on the machine take is not in it. */
   readonly cpuMs: number;
 }
 
 /**
- * Runs `work` and returns the longest time in which a timer of 2 ms did not fire: how long the event
- * loop was blocked. (perf_hooks.monitorEventLoopDelay() gives implausible maxima.)
+ * How long the event loop of this thread is blocked: the longest time in which a timer of 2 ms, which
+ * calls note(), did not fire. (perf_hooks.monitorEventLoopDelay() gives implausible maxima.)
  */
-export async function longestBlock(work: () => Promise<unknown>): Promise<Block> {
-  let last = performance.now();
-  let lastCpu = process.threadCpuUsage();
-  let ms = 0;
-  let cpuMs = 0;
-  const note = () => {
+export class LoopBlock {
+  #last = performance.now();
+  #lastCpuMs = threadCpuMs();
+  #ms = 0;
+  #cpuMs = 0;
+
+  /** As long as this thread lives, which it does not prolong. */
+  static watch(): LoopBlock {
+    const block = new LoopBlock();
+    setInterval(() => block.note(), TICK_MS).unref();
+    return block;
+  }
+
+  note(): void {
     const now = performance.now();
-    const { user, system } = process.threadCpuUsage(lastCpu);
-    ms = Math.max(ms, now - last - TICK_MS);
-    cpuMs = Math.max(cpuMs, (user + system) / 1000);
-    last = now;
-    lastCpu = process.threadCpuUsage();
-  };
-  const timer = setInterval(note, TICK_MS);
+    const cpuMs = threadCpuMs();
+    this.#ms = Math.max(this.#ms, now - this.#last - TICK_MS);
+    this.#cpuMs = Math.max(this.#cpuMs, cpuMs - this.#lastCpuMs);
+    this.#last = now;
+    this.#lastCpuMs = cpuMs;
+  }
+
+  /** Up to now; the next one begins. */
+  take(): Block {
+    this.note();
+    const block = { ms: this.#ms, cpuMs: this.#cpuMs };
+    this.#ms = 0;
+    this.#cpuMs = 0;
+    return block;
+  }
+}
+
+/** The longest block while `work` runs. */
+export async function longestBlock(work: () => Promise<unknown>): Promise<Block> {
+  const block = new LoopBlock();
+  const timer = setInterval(() => block.note(), TICK_MS);
   try {
     await work();
-    note();
   } finally {
     clearInterval(timer);
   }
-  return { ms, cpuMs };
+  return block.take();
 }
 
 /** The same, in ms of the clock on the wall. */

@@ -13,6 +13,7 @@ import { ConnectionProducer } from '../../src/telemetry/connection-producer.ts';
 import { METRIC } from '../../src/telemetry/metric-names.ts';
 import { PrometheusPage } from '../../src/telemetry/prometheus-page.ts';
 import type { SeriesBuilder } from '../builders/series.ts';
+import { LoopBlock } from './loop-block.ts';
 import { POINTS_PER_SERIES, seriesOf } from './many-series.ts';
 import { CLOSED, OPENED } from '../../src/connections/measure.ts';
 import { countsOf, publicationOf, valueOf } from '../builders/series.ts';
@@ -27,7 +28,6 @@ export interface Measured {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-const TICK_MS = 2;
 const settings = {
   by: choice({ choices: ['khan', 'stock', 'prom-client'], default: 'khan', description: 'Whose' }),
   series: integer({ default: 1000, min: 4, max: 10_000_000, description: 'Samples of a page' }),
@@ -38,11 +38,9 @@ const { handle, publish } = by === 'prom-client' ? promClient() : openTelemetry(
 
 let takenAtMs = 1_000_000;
 let cpu = process.cpuUsage();
-let last = performance.now();
-let longestMs = 0;
+const block = LoopBlock.watch();
 let madeMs = 0;
 
-setInterval(noteBlock, TICK_MS);
 process.on('message', (wish) => void obey(wish));
 process.once('disconnect', () => process.exit());
 const server = createServer(timed).listen(0, '127.0.0.1', () => process.send?.(server.address()));
@@ -58,8 +56,7 @@ async function next(): Promise<string> {
     one.set(CLOSED, valueOf(one, CLOSED) + 1);
   }
   await publish();
-  last = performance.now();
-  longestMs = 0;
+  block.take();
   cpu = process.cpuUsage();
   return 'ready';
 }
@@ -77,20 +74,13 @@ function timed(request: IncomingMessage, response: ServerResponse): void {
 }
 
 function measure(): Measured {
-  noteBlock();
   const { user, system } = process.cpuUsage(cpu);
   return {
     made_ms: madeMs,
     cpu_ms: (user + system) / 1000,
-    block_ms: longestMs,
+    block_ms: block.take().ms,
     rss_peak_mb: (process.resourceUsage().maxRSS * 1024) / 1e6,
   };
-}
-
-function noteBlock(): void {
-  const now = performance.now();
-  longestMs = Math.max(longestMs, now - last - TICK_MS);
-  last = now;
 }
 
 function openTelemetry(isKhan: boolean): { handle: Handler; publish: () => Promise<void> | void } {

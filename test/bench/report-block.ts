@@ -1,21 +1,9 @@
 /** Loaded before a program that is measured: tells its parent, when asked, how long its event loop was blocked. */
 import { isMainThread } from 'node:worker_threads';
-
-const TICK_MS = 2;
+import { LoopBlock } from './loop-block.ts';
 
 if (isMainThread) {
-  let last = performance.now();
-  let longest = 0;
-  const note = (): void => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last - TICK_MS);
-    last = now;
-  };
-  setInterval(note, TICK_MS).unref();
-  process.on('message', () => {
-    note();
-    process.send?.(longest);
-    longest = 0;
-  });
+  const block = LoopBlock.watch();
+  process.on('message', () => process.send?.(block.take()));
   process.channel?.unref();
 }
