@@ -36,17 +36,18 @@ const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('Cannot stage the image: no folder given');
 mkdirSync(folder, { recursive: true });
 for (const name of ['dist', 'LICENSE']) {
+  rmSync(join(folder, name), { recursive: true, force: true });
   cpSync(join(REPOSITORY, name), join(folder, name), { recursive: true });
 }
 installExternal(folder);
-const packages = bundledPackages();
-const licences = packages.map((path) => `${'='.repeat(80)}\n${licenceOf(path)}`);
+const bundled = bundledPackages();
+const licences = bundled.map((path) => `${'='.repeat(80)}\n${licenceOf(path)}`);
 writeFileSync(
   join(folder, 'THIRD-PARTY-LICENSES'),
   `dist/ holds code of these packages, each under its licence.\n\n${licences.join('\n')}`,
 );
 // By these, scanners and the SBOM know what is in dist/.
-for (const path of packages) {
+for (const path of bundled) {
   mkdirSync(join(folder, path), { recursive: true });
   cpSync(join(REPOSITORY, path, 'package.json'), join(folder, path, 'package.json'));
 }
@@ -55,24 +56,22 @@ for (const name of NOT_LOADED.flatMap((pattern) => globSync(pattern, { cwd: fold
 }
 
 /** For the architecture that npm is told, as package-lock.json has it. */
-function installExternal(folder: string): void {
+function installExternal(into: string): void {
   const { name, version, license, type, engines, dependencies } = readJson('package.json');
   const lock = readJson('package-lock.json');
-  const manifest = {
-    ...{ name, version, license, type, engines },
-    dependencies: { [EXTERNAL]: dependencies[EXTERNAL] },
-  };
+  const external = { [EXTERNAL]: dependencies[EXTERNAL] };
+  const manifest = { name, version, license, type, engines, dependencies: external };
   const binaries = Object.keys(lock.packages[`node_modules/${EXTERNAL}`].optionalDependencies);
-  const locked = [EXTERNAL, ...binaries].map((each) => {
-    const path = `node_modules/${each}`;
-    return [path, lock.packages[path]];
-  });
-  const packages = { '': manifest, ...Object.fromEntries(locked) };
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
-  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...lock, packages }));
+  const paths = [EXTERNAL, ...binaries].map((each) => `node_modules/${each}`);
+  const locked = Object.fromEntries(paths.map((path) => [path, lock.packages[path]]));
+  writeFileSync(join(into, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
+  writeFileSync(
+    join(into, 'package-lock.json'),
+    JSON.stringify({ ...lock, packages: { '': manifest, ...locked } }),
+  );
   // No script has to run: the binaries are optional dependencies.
   execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
-    cwd: folder,
+    cwd: into,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
