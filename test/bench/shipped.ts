@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { REPOSITORY, temporaryFolder } from './program.ts';
 
 export interface Shipped {
-  /** Compiled, with production packages beside it. */
+  /** Bundled, with koffi beside it. */
   readonly cli: string;
   /** What the Dockerfile's ENTRYPOINT and ENV set for Node. */
   readonly flags: readonly string[];

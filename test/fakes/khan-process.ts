@@ -29,6 +29,8 @@ interface Options {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs khan, such as `nsenter --net=…`. */
   readonly through?: readonly string[];
+  /** Another cli than the one in src/. */
+  readonly cli?: string;
 }
 
 /** The command as a user would start it, killed at the latest when the test ends. */
@@ -38,8 +40,12 @@ export class KhanProcess {
   #stdout = '';
   #stderr = '';
 
-  constructor(t: Test, argv: readonly string[], { env = {}, through = [] }: Options = {}) {
-    const command = [process.execPath, '--import', END_WITH_PARENT, CLI, ...argv];
+  constructor(
+    t: Test,
+    argv: readonly string[],
+    { env = {}, through = [], cli = CLI }: Options = {},
+  ) {
+    const command = [process.execPath, '--import', END_WITH_PARENT, cli, ...argv];
     const [program = '', ...rest] = [...through, ...command];
     this.#child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
