@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
+import { addressKey } from '../net/address.ts';
 import { CidrTable, type Cidr } from '../net/cidr.ts';
 import type { Identity, Ownership } from './identity.ts';
+import { outdated } from './outdated.ts';
 
 /** Who wins an address that several objects claim: the lowest number. */
 export const RANK = {
@@ -76,7 +78,8 @@ const NONE: readonly Candidate[] = [];
  */
 export class Inventory {
   readonly #now: () => number;
-  readonly #holdings = new Map<string, Holding>();
+  /** By {@link addressKey}. */
+  readonly #holdings = new Map<string | number, Holding>();
   readonly #candidatesOf = new Map<string, readonly Candidate[]>();
   /** When each deleted pod was deleted, by UID, oldest first. */
   readonly #deletedPods = new Map<string, number>();
@@ -113,10 +116,11 @@ export class Inventory {
    * was claimed a short time ago. One that is claimed throughout is never missed.
    */
   *addresses({ after }: { readonly after?: string | undefined } = {}): Iterable<string> {
-    let isReached = after === undefined || !this.#holdings.has(after);
-    for (const [address, { best }] of this.#holdings) {
-      if (isReached && best !== undefined) yield address;
-      if (address === after) isReached = true;
+    const last = addressKey(after ?? '');
+    let isReached = !this.#holdings.has(last);
+    for (const [key, { best }] of this.#holdings) {
+      if (isReached && best !== undefined) yield best.address;
+      if (key === last) isReached = true;
     }
   }
 
@@ -126,12 +130,12 @@ export class Inventory {
   }
 
   identityOf(address: string): Identity | undefined {
-    const best = this.#holdings.get(address)?.best;
+    const best = this.#holdings.get(addressKey(address))?.best;
     return best === undefined ? this.#cidrTable.find(address) : best.identity;
   }
 
   ownershipOf(address: string): Ownership | undefined {
-    const holding = this.#holdings.get(address);
+    const holding = this.#holdings.get(addressKey(address));
     if (holding?.best === undefined) {
       const identity = this.#cidrTable.find(address);
       return identity && { identity };
@@ -150,7 +154,7 @@ export class Inventory {
 
   /** The owner of the address has been the same since this revision, or longer. */
   revisionOf(address: string): number {
-    const holding = this.#holdings.get(address);
+    const holding = this.#holdings.get(addressKey(address));
     if (holding?.best !== undefined) return holding.revision;
     return Math.max(holding?.revision ?? this.#historyStart, this.#cidrsRevision);
   }
@@ -201,9 +205,10 @@ export class Inventory {
       this.#replace(uid, new Map());
     }
     for (const address of outdated(this.#lost, nowMs - HISTORY_MS, HISTORY_MAX)) {
-      const { revision } = this.#holdings.get(address) ?? { revision: 0 };
+      const key = addressKey(address);
+      const { revision } = this.#holdings.get(key) ?? { revision: 0 };
       this.#historyStart = Math.max(this.#historyStart, revision);
-      this.#holdings.delete(address);
+      this.#holdings.delete(key);
       this.#lost.delete(address);
     }
   }
@@ -225,7 +230,8 @@ export class Inventory {
 
   /** The one candidate of this object for the address, or none: claims of others are never touched. */
   #claim(address: string, uid: string, candidate: Candidate | undefined): void {
-    const holding = this.#holdings.get(address) ?? { best: undefined, others: NONE, revision: 0 };
+    const key = addressKey(address);
+    const holding = this.#holdings.get(key) ?? { best: undefined, others: NONE, revision: 0 };
     const all = holding.best === undefined ? [] : [holding.best, ...holding.others];
     if (candidate !== undefined && all.includes(candidate)) return;
     const before = this.ownershipOf(address);
@@ -236,7 +242,7 @@ export class Inventory {
     const [best, ...others] = candidates.toSorted(byPrecedence);
     holding.best = best;
     holding.others = others.length === 0 ? NONE : others;
-    this.#holdings.set(address, holding);
+    this.#holdings.set(key, holding);
     this.#lost.delete(address);
     if (best === undefined) this.#lost.set(address, this.#now());
 
@@ -285,16 +291,4 @@ function byPrecedence(a: Candidate, b: Candidate): number {
 /** The known one where both say the same, so that what did not change stays the same object. */
 function same(known: Identity | undefined, identity: Identity): Identity {
   return known !== undefined && isDeepStrictEqual(known, identity) ? known : identity;
-}
-
-/** Keys at the front of a map in the order of time: those up to `untilMs`, and those too many. */
-function* outdated(
-  timesMs: ReadonlyMap<string, number>,
-  untilMs: number,
-  entriesMax: number,
-): Iterable<string> {
-  for (const [key, timeMs] of timesMs) {
-    if (timeMs > untilMs && timesMs.size <= entriesMax) return;
-    yield key;
-  }
 }

@@ -10,6 +10,8 @@ import { isIPv4, isIPv6 } from 'node:net';
 const GROUPS = 8;
 /** Where the IPv4 address stands inside an IPv4-mapped one. */
 const MAPPED_AT = 12;
+const DOT = 0x2e;
+const ZERO = 0x30;
 
 /** Canonical text of an address of 4 or 16 bytes in network order. */
 export function formatAddress(bytes: Uint8Array): string {
@@ -25,6 +27,32 @@ export function canonicalAddress(text: string): string | undefined {
   if (isIPv4(text)) return text;
   const bytes = parseAddress(text);
   return bytes && formatAddress(bytes);
+}
+
+/** Canonical IPv4 as a 32-bit integer, which a map finds faster than text; whatever else as it is. */
+export function addressKey(text: string): string | number {
+  let key = 0;
+  let octet = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0) return text;
+      key = (key << 8) | octet;
+      octet = 0;
+      digits = 0;
+      dots++;
+    } else {
+      const digit = code - ZERO;
+      // A leading zero is not canonical.
+      if (digit < 0 || digit > 9 || (digits > 0 && octet === 0)) return text;
+      octet = 10 * octet + digit;
+      if (octet > 255) return text;
+      digits++;
+    }
+  }
+  return dots === 3 && digits > 0 ? (key << 8) | octet : text;
 }
 
 /**

@@ -1,7 +1,12 @@
 import { SocketAddress } from 'node:net';
 import * as fc from 'fast-check';
 import t from 'tap';
-import { canonicalAddress, formatAddress, parseAddress } from '../../src/net/address.ts';
+import {
+  addressKey,
+  canonicalAddress,
+  formatAddress,
+  parseAddress,
+} from '../../src/net/address.ts';
 
 /** Groups of which many are zero, so that runs of zeros of all lengths come up. */
 const ipv6Bytes = fc
@@ -101,4 +106,21 @@ t.test('parseAddress() is the inverse of formatAddress()', async () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+t.test('addressKey() is a number of its own for each canonical IPv4 address', async () => {
+  fc.assert(
+    fc.property(ipv4Bytes, (bytes) => {
+      const key = addressKey(formatAddress(bytes));
+      return key === Buffer.from(bytes).readInt32BE();
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+t.test('addressKey() leaves every other text as it is', async (t) => {
+  const others = ['', '.', '10', '10.1.0', '10.1.0.', '10..0.1', '.1.0.1', '1.2.3.4.5', '1.2.3.4.'];
+  others.push('10.1.0.256', '010.1.0.1', '10.1.0.01', '10.1.0.1 ', '10.1.0.-1', '10.1.0.1e1');
+  others.push('fd00::11', '::ffff:10.1.0.1', 'web', '__proto__', '1.2.3.4.5.6.7.8');
+  for (const text of others) t.equal(addressKey(text), text);
 });
