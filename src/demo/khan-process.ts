@@ -103,14 +103,21 @@ function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(foreign);
 }
 
-/** The wanted port of loopback, or another one where that is taken. */
+/** Those given that nobody had asked for: whoever is to listen there may not do so yet. */
+const given = new Set<number>();
+
+/** The wanted port of loopback, or, where that is taken or 0, one that has not been given before. */
 export async function freePort(wanted: number): Promise<number> {
-  const server = createServer();
-  const listening = async (port: number) => {
-    server.listen({ host: '127.0.0.1', port });
-    await once(server, 'listening');
-  };
-  await listening(wanted).catch(async () => listening(0));
+  const port = await freeNow(wanted).catch(async () => freeNow(0));
+  if (port === wanted) return port;
+  if (given.has(port)) return freePort(0);
+  given.add(port);
+  return port;
+}
+
+async function freeNow(wanted: number): Promise<number> {
+  const server = createServer().listen({ host: '127.0.0.1', port: wanted });
+  await once(server, 'listening');
   const address = server.address();
   server.close();
   await once(server, 'close');
