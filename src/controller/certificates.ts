@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
@@ -30,7 +31,7 @@ export class Certificates {
       const content = {
         cert: await readFile(certPath),
         key: await readFile(keyPath),
-        ...(clientCaPath !== undefined && { ca: await readFile(clientCaPath) }),
+        ...(clientCaPath !== undefined && { ca: await readCa(clientCaPath) }),
         minVersion: 'TLSv1.2',
       } as const;
       createSecureContext(content);
@@ -57,5 +58,20 @@ export class Certificates {
       if (error.message !== this.#fault) this.#log.error(`${error.message}; the last one stays`);
       this.#fault = error.message;
     }
+  }
+}
+
+/** A secure context takes a file without any, such as one that is being written, and then trusts nobody. */
+async function readCa(path: string): Promise<Buffer> {
+  const ca = await readFile(path);
+  if (!hasCertificate(ca)) throw new Error(`${path} has no certificate`);
+  return ca;
+}
+
+function hasCertificate(pem: Buffer): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
   }
 }

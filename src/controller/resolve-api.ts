@@ -36,7 +36,14 @@ export interface Knowledge {
 
 /** A {@link ResolveResponse} before it is JSON. */
 type Answer = Omit<ResolveResponse, 'entries'> & {
-  readonly entries: ReadonlyMap<string, Ownership>;
+  /** Members of a JSON object. An address that is asked for twice is told twice. */
+  readonly entries: string;
+};
+
+/** What answers are made from. */
+type Responder = Pick<ResolveApiOptions, 'inventory' | 'state' | 'nextPollMs'> & {
+  readonly epoch: string;
+  readonly texts: EntryTexts;
 };
 
 export interface ResolveApiOptions extends Knowledge {
@@ -64,9 +71,8 @@ export function nodeBudget(nextPollMs: number): {
 /** POST /v1/resolve. */
 export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): void {
   const { state, metrics, callerOf, nextPollMs, waitMsMax } = options;
-  const epoch = randomUUID();
+  const responder = { ...options, epoch: randomUUID(), texts: new EntryTexts() };
   const buckets = new TokenBuckets({ ...nodeBudget(nextPollMs), keysMax: NODES_MAX });
-  const texts = new EntryTexts();
   const turns = new Turns({
     atATimeMax: IN_FLIGHT_MAX,
     ...(waitMsMax !== undefined && { waitMsMax }),
@@ -122,8 +128,7 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
         response: { 200: resolveResponseSchema, ...RESOLVE_PROBLEM_RESPONSES },
       },
       // The answer is typed; the schemas are for the document.
-      serializerCompiler: ({ httpStatus }) =>
-        httpStatus === '200' ? (reply: Answer) => answerText(reply, texts) : JSON.stringify,
+      serializerCompiler: ({ httpStatus }) => (httpStatus === '200' ? answerText : JSON.stringify),
     },
     (request) => {
       const { node } = request.body;
@@ -133,15 +138,14 @@ export function resolveApi(app: FastifyInstance, options: ResolveApiOptions): vo
         metrics.throttled();
         throw tooMany(`${node} has asked too often`, waitMs);
       }
-      return answer(request.body, epoch, options);
+      return answer(request.body, responder);
     },
   );
 }
 
 function answer(
   { epoch: knownEpoch, since = 0, have = [], want = [] }: ResolveRequest,
-  epoch: string,
-  { inventory, state, nextPollMs }: ResolveApiOptions,
+  { inventory, state, nextPollMs, epoch, texts }: Responder,
 ): Answer {
   if (have.length + want.length > ADDRESSES_MAX) {
     const members = { addressesMax: ADDRESSES_MAX };
@@ -150,29 +154,28 @@ function answer(
   inventory.expire();
   const reset =
     knownEpoch !== epoch || since < inventory.historyStart || since > inventory.revision;
-  const entries = new Map<string, Ownership>();
   const gone: string[] = [];
+  // Text from the start: a map in between took a quarter of the time.
+  let entries = '';
+  const tell = (address: string, ownership: Ownership) => {
+    const comma = entries === '' ? '' : ',';
+    entries += `${comma}${JSON.stringify(address)}:${texts.textOf(ownership)}`;
+  };
   for (const address of have) {
     if (!reset && inventory.revisionOf(address) <= since) continue;
     const ownership = inventory.ownershipOf(address);
-    if (ownership !== undefined) entries.set(address, ownership);
+    if (ownership !== undefined) tell(address, ownership);
     else if (!reset) gone.push(address);
   }
   for (const address of want) {
     const ownership = inventory.ownershipOf(address);
-    if (ownership !== undefined) entries.set(address, ownership);
+    if (ownership !== undefined) tell(address, ownership);
   }
   return { epoch, rev: inventory.revision, ...state(), entries, gone, reset, nextPollMs };
 }
 
-/** JSON, two thirds of whose time would go into identities that are asked for again and again. */
-function answerText({ entries, ...rest }: Answer, texts: EntryTexts): string {
-  let members = '';
-  for (const [address, ownership] of entries) {
-    const comma = members === '' ? '' : ',';
-    members += `${comma}${JSON.stringify(address)}:${texts.textOf(ownership)}`;
-  }
-  return `${JSON.stringify(rest).slice(0, -1)},"entries":{${members}}}`;
+function answerText({ entries, ...rest }: Answer): string {
+  return `${JSON.stringify(rest).slice(0, -1)},"entries":{${entries}}}`;
 }
 
 function tooMany(detail: string, waitMs: number): Problem {

@@ -78,6 +78,11 @@ t.test(
     await t.rejects(get({}));
     await t.rejects(get(next));
 
+    await writeFile(file('ca.crt'), '');
+    while (!lines.some(({ msg }) => /ca\.crt has no certificate; .*stays$/.test(msg)))
+      await delay(10);
+    t.equal((await get(client)).status, 200, 'the last one stays');
+
     await writeFile(file('ca.crt'), next.cert);
     while (!lines.some(({ msg }) => msg === 'Certificate read again')) await delay(10);
     t.equal((await get(next)).status, 200);
@@ -87,10 +92,16 @@ t.test(
 );
 
 t.test('a certificate that cannot be used ends the start with one clear error', async (t) => {
-  const { cert } = await certificate({ addresses: ['127.0.0.1'] });
-  const { settings } = settingsFor(t, { 'a.crt': cert, 'a.key': 'none' });
-  await t.rejects(startController({ settings, version: '0', log: capturedLog().log }), {
+  const { cert, key } = await certificate({ addresses: ['127.0.0.1'] });
+  const start = async (files: Readonly<Record<string, string>>, ...args: readonly string[]) =>
+    startController({ ...settingsFor(t, files, ...args), version: '0', log: capturedLog().log });
+  await t.rejects(start({ 'a.crt': cert, 'a.key': 'none' }), {
     exitCode: 1,
     message: /^Cannot use the certificate .*a\.crt with the key .*a\.key: /,
+  });
+  const files = { 'a.crt': cert, 'a.key': key, 'ca.crt': 'none' };
+  await t.rejects(start(files, '--tls-client-ca-file', 'ca.crt'), {
+    exitCode: 1,
+    message: /^Cannot use .*: .*ca\.crt has no certificate$/,
   });
 });
