@@ -172,7 +172,7 @@ const settings = {
   }),
   profile: text({
     description:
-      'Folder for a .cpuprofile of each thread and a flame graph: cycle, page, otlp and controller',
+      'Folder for a .cpuprofile of each thread and a flame graph of each flow, or of --scenario NAME',
   }),
   minutes: integer({
     default: 60,

@@ -6,13 +6,10 @@ import { watchEvents } from '../../src/cluster/watch-events.ts';
 import { lineOf } from './channel.ts';
 import { blockOf, startController, until } from './controller-program.ts';
 import { paced, type Paced } from './paced-questions.ts';
-import { addressOf } from './pod-table.ts';
 import { cpuSecondsOf, memoryOf, startProgram, statusOf } from './program.ts';
+import { ask, nodeOf, NODES, wantedOf } from './questions.ts';
 import { rounded, tell, type Told } from './spread.ts';
 
-/** What an agent of a busy node asks for. */
-const ADDRESSES = 1500;
-const NODES = 50;
 const CONNECTIONS = 32;
 const LOAD_MS = 5000;
 /** The last of them asks 200 times a second. */
@@ -75,9 +72,7 @@ export async function benchController({
   const { controller, url, pages, sync } = await synced(pods, resources);
   const agents = new Pool(url, { connections: CONNECTIONS });
   resources.defer(() => agents.destroy());
-  const wanted = Array.from({ length: ADDRESSES }, (_, at) =>
-    addressOf(Math.floor((at * pods) / ADDRESSES)),
-  );
+  const wanted = wantedOf(pods);
   const { epoch, rev } = await ask(agents, 'node-0', { want: wanted });
   const known = { epoch, since: rev, have: wanted };
   // Their tokens have been reviewed, and none of them asks too often.
@@ -144,18 +139,6 @@ async function readPods(server: string, pods: number): Promise<void> {
   for await (const _ of watchEvents(body)) if (++read === pods) break;
 }
 
-async function ask(agents: Pool, node: string, question: object): Promise<any> {
-  const { statusCode, body } = await agents.request({
-    path: '/v1/resolve',
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${node}` },
-    body: JSON.stringify({ node, ...question }),
-  });
-  const answer: any = await body.json();
-  if (statusCode !== 200) throw new Error(`Cannot measure: ${statusCode} ${answer.detail}`);
-  return answer;
-}
-
 /** The questions of the last step, answered as shortly as those of who knows everything. */
 async function bareServer(known: object, resources: AsyncDisposableStack): Promise<Paced> {
   const server = startProgram([join(import.meta.dirname, 'constant-server.ts')], resources);
@@ -203,10 +186,6 @@ async function underLoad(controller: ChildProcess, agents: Pool, known: object) 
     requests_per_second: rounded(requests / seconds, 2),
     cpu_share: rounded(((await cpuSecondsOf(controller)) - beganCpu) / seconds, 2),
   };
-}
-
-function nodeOf(round: number): string {
-  return `node-${round % NODES}`;
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Pool } from 'undici';
 import { AgentProgram } from './agent-program.ts';
 import { lineOf } from './channel.ts';
 import { startController, until } from './controller-program.ts';
@@ -8,6 +9,7 @@ import type { CycleSize } from './cycle.ts';
 import { FilledTable } from './filled-table.ts';
 import { PageServer } from './page.ts';
 import { startProgram, statusOf } from './program.ts';
+import { ask, nodeOf, NODES, wantedOf } from './questions.ts';
 import { Sink } from './sink.ts';
 
 export interface ProfileSize extends CycleSize {
@@ -39,6 +41,9 @@ const SCRAPES = 120;
 const PUSHES_MAX = 1000;
 const PUSH_WARM_UP_MS = 4000;
 const PUSH_MS = 8000;
+/** Of each node, which may ask 64 times at once. */
+const WARM_UP_QUESTIONS = 4;
+const QUESTIONS = 20;
 const FROM_START = { KHAN_BENCH_PROFILE_FROM_START: '1' };
 
 export const PROFILED: Readonly<Record<string, Profiled>> = {
@@ -54,6 +59,20 @@ export const PROFILED: Readonly<Record<string, Profiled>> = {
       await agent.published(WARM_UP_CYCLES);
       begin(agent.child);
       await agent.published(CYCLES);
+      await end(agent.child);
+    },
+  },
+
+  footprint: {
+    title: 'the first snapshot',
+    threads: { main: 'main thread', worker: 'snapshot worker' },
+    async run({ entries, edges, ipv6 }, { resources, env, end }) {
+      const filling = { entries, edges, ipv6Share: ipv6 / 100 };
+      const table = resources.use(await FilledTable.create(filling));
+      const argv = ['--poll-interval', '1h', '--series-max', String(edges)];
+      const netns = table.namespace.path;
+      const fromStart = { env: { ...env, ...FROM_START } };
+      const agent = await AgentProgram.start({ netns, argv, resources, ...fromStart });
       await end(agent.child);
     },
   },
@@ -99,16 +118,42 @@ export const PROFILED: Readonly<Record<string, Profiled>> = {
     },
   },
 
-  controller: {
+  sync: {
     title: 'the first sync',
     threads: { main: 'main thread' },
     async run({ pods }, { resources, env, end }) {
-      const argv = [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(pods)];
-      const server = `http://127.0.0.1:${await lineOf(startProgram(argv, resources))}`;
-      const fromStart = { env: { ...env, ...FROM_START } };
-      const { controller, pages } = await startController(server, resources, [], fromStart);
-      await until(async () => (await statusOf(pages)) === 200);
+      const { controller } = await synced(pods, { ...env, ...FROM_START }, resources);
+      await end(controller);
+    },
+  },
+
+  controller: {
+    title: 'addresses that are all wanted',
+    threads: { main: 'main thread' },
+    async run({ pods }, { resources, env, begin, end }) {
+      const { controller, url } = await synced(pods, env, resources);
+      const agents = new Pool(url);
+      resources.defer(() => agents.destroy());
+      const question = { want: wantedOf(pods) };
+      const askOften = async (times: number) => {
+        for (let nth = 0; nth < times * NODES; nth++) await ask(agents, nodeOf(nth), question);
+      };
+      await askOften(WARM_UP_QUESTIONS);
+      begin(controller);
+      await askOften(QUESTIONS);
       await end(controller);
     },
   },
 };
+
+async function synced(
+  pods: number,
+  env: Readonly<Record<string, string>>,
+  resources: AsyncDisposableStack,
+) {
+  const argv = [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(pods)];
+  const server = `http://127.0.0.1:${await lineOf(startProgram(argv, resources))}`;
+  const started = await startController(server, resources, [], { env });
+  await until(async () => (await statusOf(started.pages)) === 200);
+  return started;
+}
