@@ -55,7 +55,7 @@ function controllerStep(): Step {
         { ...syncRow(line), bar: atMost(15, 's', line.sync_ms / 1000) },
         {
           scenario,
-          what: 'memory at most, from source',
+          what: 'memory at most',
           value: once(line.rss_peak_mb),
           unit: 'MB',
           bar: atMost(600, 'MB', line.rss_peak_mb),

@@ -8,6 +8,7 @@ import { blockOf, startController, until } from './controller-program.ts';
 import { paced, type Paced } from './paced-questions.ts';
 import { cpuSecondsOf, memoryOf, startProgram, statusOf } from './program.ts';
 import { ask, nodeOf, NODES, wantedOf } from './questions.ts';
+import { imageVariables } from './shipped.ts';
 import { rounded, tell, type Told } from './spread.ts';
 
 const CONNECTIONS = 32;
@@ -117,7 +118,9 @@ async function synced(pods: number, resources: AsyncDisposableStack) {
   const server = `http://127.0.0.1:${await lineOf(api)}`;
   const baselineMs = await timed(async () => readPods(server, pods));
   const began = performance.now();
-  const { controller, url, pages } = await startController(server, resources);
+  const { controller, url, pages } = await startController(server, resources, [], {
+    env: await imageVariables(),
+  });
   await until(async () => (await statusOf(pages)) !== undefined);
   // Loading modules blocks too, but nobody is served yet.
   await blockOf(controller);

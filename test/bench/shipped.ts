@@ -23,6 +23,12 @@ function run(program: string, argv: readonly string[]): void {
   execFileSync(program, argv, { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
+/** What the image sets for Node, as variables. */
+export async function imageVariables(): Promise<Readonly<Record<string, string>>> {
+  const { flags, env } = await imageSettings();
+  return { ...env, NODE_OPTIONS: flags.join(' ') };
+}
+
 async function imageSettings(): Promise<Omit<Shipped, 'cli'>> {
   const dockerfile = await readFile(join(REPOSITORY, 'Dockerfile'), 'utf8');
   const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]';
