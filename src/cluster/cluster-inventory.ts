@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Identity } from '../inventory/identity.ts';
-import type { Claim, Inventory } from '../inventory/inventory.ts';
+import type { Claim } from '../inventory/claim.ts';
+import type { Inventory } from '../inventory/inventory.ts';
 import type { NodeClaims } from './identify-node.ts';
 import type { Sink } from './resource.ts';
 

@@ -1,4 +1,4 @@
-import type { Claim } from '../inventory/inventory.ts';
+import type { Claim } from '../inventory/claim.ts';
 import { identifyNode, type NodeClaims } from './identify-node.ts';
 import { identifyPod } from './identify-pod.ts';
 import { identifyEndpointSlice, identifyService } from './identify-service.ts';

@@ -162,7 +162,7 @@ function answer(
     entries += `${comma}${JSON.stringify(address)}:${texts.textOf(ownership)}`;
   };
   for (const address of have) {
-    if (!reset && inventory.revisionOf(address) <= since) continue;
+    if (!reset && !inventory.hasChanged(address, since)) continue;
     const ownership = inventory.ownershipOf(address);
     if (ownership !== undefined) tell(address, ownership);
     else if (!reset) gone.push(address);

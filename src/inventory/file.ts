@@ -7,7 +7,8 @@ import { parseCidr, type Cidr } from '../net/cidr.ts';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from '../runtime/failure.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Identity, IdentityType } from './identity.ts';
-import { RANK, type Claim, type Inventory } from './inventory.ts';
+import { RANK, type Claim } from './claim.ts';
+import type { Inventory } from './inventory.ts';
 import { faultsOf, isRecord, pathOf, type Schema } from './schema.ts';
 import { identitySchema } from './wire.ts';
 

@@ -1,53 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { addressKey } from '../net/address.ts';
 import { CidrTable, type Cidr } from '../net/cidr.ts';
+import { byPrecedence, candidateOf, RANK, type Candidate, type Claim } from './claim.ts';
 import type { Identity, Ownership } from './identity.ts';
-import { outdated } from './outdated.ts';
-
-/** Who wins an address that several objects claim: the lowest number. */
-export const RANK = {
-  pod: 10,
-  serviceClusterIp: 20,
-  nodeInternalIp: 30,
-  nodeExternalIp: 35,
-  /** announced by the CNI in annotations */
-  announced: 40,
-  /** Below nodes: k3s' servicelb puts node addresses here, and an externalIP may be one. */
-  loadBalancerIp: 50,
-  externalIp: 55,
-  /** Low: an address management without podCIDRs may give these addresses to real pods. */
-  podCidrGateway: 60,
-  podCidrNetwork: 61,
-  endpointSlice: 70,
-  deletedPod: 80,
-} as const;
-
-type Rank = (typeof RANK)[keyof typeof RANK];
-
-/** One address that an object says is its own. */
-export interface Claim {
-  /** Canonical text. */
-  readonly address: string;
-  readonly rank: Rank;
-  readonly identity: Identity;
-  /** The object is being deleted; it yields to one that is not. */
-  readonly deleting?: boolean | undefined;
-  /** Since when the object holds the address; the later of two holders wins. */
-  readonly startedAtMs?: number | undefined;
-}
-
-/** How an object ended. */
-interface End {
-  /** Whole milliseconds since the epoch. */
-  readonly atMs: number;
-  /** Which one it was of all that did: several do within a millisecond. */
-  readonly number: number;
-}
-
-interface Candidate extends Claim {
-  readonly uid: string;
-  readonly end: End | undefined;
-}
+import { RecentChanges } from './recent-changes.ts';
 
 /** What is known of an address that is claimed, or lost its last claim a short time ago. */
 interface Holding {
@@ -85,6 +41,7 @@ export class Inventory {
   readonly #deletedPods = new Map<string, number>();
   /** When each unclaimed address of #holdings lost its last claim, oldest first. */
   readonly #lost = new Map<string, number>();
+  readonly #recent = new RecentChanges();
   #cidrs: readonly (readonly [Cidr, Identity])[] = [];
   #cidrTable = new CidrTable<Identity>([]);
   #cidrsRevision = 0;
@@ -157,6 +114,13 @@ export class Inventory {
     const holding = this.#holdings.get(addressKey(address));
     if (holding?.best !== undefined) return holding.revision;
     return Math.max(holding?.revision ?? this.#historyStart, this.#cidrsRevision);
+  }
+
+  /** Whether the owner of the address has changed after a revision; the same by {@link revisionOf}, and faster. */
+  hasChanged(address: string, since: number): boolean {
+    const known =
+      since < this.#cidrsRevision ? undefined : this.#recent.hasChanged(addressKey(address), since);
+    return known ?? this.revisionOf(address) > since;
   }
 
   /** The claims of an object, in place of those it had. Of two for one address the better counts. */
@@ -248,13 +212,8 @@ export class Inventory {
 
     const changed = hasNews(before, this.ownershipOf(address));
     holding.revision = changed ? ++this.#revision : previousRevision;
+    if (changed) this.#recent.note(key, holding.revision);
   }
-}
-
-/** All of its properties at once: V8 keeps those that come later in an object of their own. */
-function candidateOf(uid: string, claim: Claim): Candidate {
-  const { address, rank, identity, deleting, startedAtMs } = claim;
-  return { address, rank, identity, deleting, startedAtMs, uid, end: undefined };
 }
 
 /**
@@ -278,17 +237,19 @@ function hasNews(before: Ownership | undefined, after: Ownership | undefined): b
   );
 }
 
-/** The smaller UID decides last, so that equals do not take turns. */
-function byPrecedence(a: Candidate, b: Candidate): number {
-  return (
-    a.rank - b.rank ||
-    Number(a.deleting ?? false) - Number(b.deleting ?? false) ||
-    (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0) ||
-    (a.uid < b.uid ? -1 : Number(a.uid > b.uid))
-  );
-}
-
 /** The known one where both say the same, so that what did not change stays the same object. */
 function same(known: Identity | undefined, identity: Identity): Identity {
   return known !== undefined && isDeepStrictEqual(known, identity) ? known : identity;
+}
+
+/** Keys at the front of a map in the order of time: those up to `untilMs`, and those too many. */
+function* outdated(
+  timesMs: ReadonlyMap<string, number>,
+  untilMs: number,
+  entriesMax: number,
+): Iterable<string> {
+  for (const [key, timeMs] of timesMs) {
+    if (timeMs > untilMs && timesMs.size <= entriesMax) return;
+    yield key;
+  }
 }

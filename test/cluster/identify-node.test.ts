@@ -1,6 +1,6 @@
 import t from 'tap';
 import { identifyNode } from '../../src/cluster/identify-node.ts';
-import { RANK } from '../../src/inventory/inventory.ts';
+import { RANK } from '../../src/inventory/claim.ts';
 
 function claimsOf(node: Omit<Parameters<typeof identifyNode>[0], 'metadata'>, annotations = {}) {
   const { claims } = identifyNode({ metadata: { name: 'node-a', annotations }, ...node });

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { identifyPod } from '../../src/cluster/identify-pod.ts';
-import { RANK } from '../../src/inventory/inventory.ts';
+import { RANK } from '../../src/inventory/claim.ts';
 
 type Pod = Parameters<typeof identifyPod>[0];
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { identifyEndpointSlice, identifyService } from '../../src/cluster/identify-service.ts';
-import { RANK } from '../../src/inventory/inventory.ts';
+import { RANK } from '../../src/inventory/claim.ts';
 
 const metadata = { name: 'api', namespace: 'shop', labels: { app: 'api' } };
 const identity = { type: 'service', name: 'api', namespace: 'shop', app: 'api' };

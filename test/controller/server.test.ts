@@ -6,7 +6,8 @@ import t, { type Test } from 'tap';
 import type { Review } from '../../src/cluster/token-review.ts';
 import { Authenticator } from '../../src/controller/authenticate.ts';
 import type { ServerOptions } from '../../src/controller/server.ts';
-import { Inventory, RANK } from '../../src/inventory/inventory.ts';
+import { RANK } from '../../src/inventory/claim.ts';
+import { Inventory } from '../../src/inventory/inventory.ts';
 import { controllerServer } from '../builders/controller-server.ts';
 import { capturedLog } from '../fakes/captured-log.ts';
 

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Identity, Ownership } from '../../src/inventory/identity.ts';
-import { Inventory, RANK, type Claim } from '../../src/inventory/inventory.ts';
+import { RANK, type Claim } from '../../src/inventory/claim.ts';
+import { Inventory } from '../../src/inventory/inventory.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 
 const DELETED_POD_MS = 5 * 60_000;
@@ -303,8 +304,14 @@ t.test(
         const view = ownersIn(inventory);
         for (const event of history.slice(at)) apply(inventory, clock, event);
         if (since < inventory.historyStart) return true;
+        if (
+          addresses.some(
+            (each) => inventory.hasChanged(each, since) !== inventory.revisionOf(each) > since,
+          )
+        )
+          return false;
         const updated = addresses.map((address, index) =>
-          inventory.revisionOf(address) > since ? inventory.identityOf(address) : view[index],
+          inventory.hasChanged(address, since) ? inventory.identityOf(address) : view[index],
         );
         return JSON.stringify(updated) === JSON.stringify(ownersIn(inventory));
       }),
