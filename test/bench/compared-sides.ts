@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Pool } from 'undici';
 import { AgentProgram } from './agent-program.ts';
 import { lineOf } from './channel.ts';
 import { startController, until } from './controller-program.ts';
@@ -6,7 +7,9 @@ import type { CycleSize } from './cycle.ts';
 import { FilledTable } from './filled-table.ts';
 import { POINTS_PER_SERIES } from './many-series.ts';
 import { memoryOf, startProgram, statusOf } from './program.ts';
+import { resolveTimes } from './questions.ts';
 import type { Revision } from './revision.ts';
+import { imageVariables } from './shipped.ts';
 import { medianOf } from './spread.ts';
 
 export interface CompareSize extends CycleSize {
@@ -27,6 +30,7 @@ export type Compared = (
 const POLL_MS = 1000;
 const CYCLES = 3;
 const SCRAPES = 4;
+const QUESTIONS = 31;
 /** What is not yet compiled is not what an agent is that runs for days. */
 const WARM_UP_CYCLES = 5;
 /** Of an edge, so that it has two states: four samples at least, with what is opened and closed. */
@@ -81,19 +85,31 @@ export const COMPARED: Readonly<Record<string, Compared>> = {
     };
   },
 
-  /** A controller at a time, from its start until it is ready. */
+  /** A controller at a time, from its start until it is ready, and what it is asked then. */
   async controller({ pods }, resources) {
     const argv = [join(import.meta.dirname, 'kube-api-load.ts'), '--pods', String(pods)];
     const server = `http://127.0.0.1:${await lineOf(startProgram(argv, resources))}`;
+    const env = await imageVariables();
     return async ({ repository }) =>
       async () => {
         await using own = new AsyncDisposableStack();
         const began = performance.now();
-        const { controller, pages } = await startController(server, own, [], { repository });
+        const { controller, url, pages } = await startController(server, own, [], {
+          repository,
+          env,
+        });
         await until(async () => (await statusOf(pages)) === 200);
         const ms = performance.now() - began;
         const { rss_peak_mb } = await memoryOf(controller);
-        return { 'first sync, ms': ms, 'memory at most, MB': rss_peak_mb };
+        const agents = new Pool(url);
+        own.defer(() => agents.destroy());
+        const { coldMs, warmMs } = await resolveTimes(agents, { pages, pods, rounds: QUESTIONS });
+        return {
+          'first sync, ms': ms,
+          'memory at most, MB': rss_peak_mb,
+          'addresses that are all wanted, ms': medianOf(coldMs),
+          'addresses that are all known, ms': medianOf(warmMs),
+        };
       };
   },
 };

@@ -7,7 +7,7 @@ import { lineOf } from './channel.ts';
 import { blockOf, startController, until } from './controller-program.ts';
 import { paced, type Paced } from './paced-questions.ts';
 import { cpuSecondsOf, memoryOf, startProgram, statusOf } from './program.ts';
-import { ask, nodeOf, NODES, wantedOf } from './questions.ts';
+import { ask, nodeOf, resolveTimes } from './questions.ts';
 import { imageVariables } from './shipped.ts';
 import { rounded, tell, type Told } from './spread.ts';
 
@@ -73,15 +73,7 @@ export async function benchController({
   const { controller, url, pages, sync } = await synced(pods, resources);
   const agents = new Pool(url, { connections: CONNECTIONS });
   resources.defer(() => agents.destroy());
-  const wanted = wantedOf(pods);
-  const { epoch, rev } = await ask(agents, 'node-0', { want: wanted });
-  const known = { epoch, since: rev, have: wanted };
-  // Their tokens have been reviewed, and none of them asks too often.
-  for (let node = 0; node < NODES; node++) await ask(agents, nodeOf(node), { want: wanted });
-  const cold = await serverMs(pages, rounds, (round) =>
-    ask(agents, nodeOf(round), { want: wanted }),
-  );
-  const warm = await serverMs(pages, rounds, (round) => ask(agents, nodeOf(round), known));
+  const { known, coldMs, warmMs } = await resolveTimes(agents, { pages, pods, rounds });
   await blockOf(controller);
   await delay(LOAD_MS);
   const { ms: churnBlockMs } = await blockOf(controller);
@@ -102,7 +94,7 @@ export async function benchController({
       ...sync,
       ...memory,
       churn_block_ms: rounded(churnBlockMs, 2),
-      ...tell({ resolve_cold_ms: cold, resolve_warm_ms: warm }, 2),
+      ...tell({ resolve_cold_ms: coldMs, resolve_warm_ms: warmMs }, 2),
       paced: steps,
       paced_baseline: baseline,
       ...load,
@@ -150,26 +142,6 @@ async function bareServer(known: object, resources: AsyncDisposableStack): Promi
   const perSecond = Math.max(...NODE_STEPS) / POLL_SECONDS;
   const asking = () => ask(pool, nodeOf(0), known);
   return paced(asking, { perSecond, ms: PACED_MS, program: server });
-}
-
-/** What the controller itself says of the time that a request takes. */
-async function serverMs(
-  pages: string,
-  rounds: number,
-  work: (round: number) => Promise<unknown>,
-): Promise<readonly number[]> {
-  const taken: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const before = await resolveSeconds(pages);
-    await work(round);
-    taken.push(1000 * ((await resolveSeconds(pages)) - before));
-  }
-  return taken;
-}
-
-async function resolveSeconds(pages: string): Promise<number> {
-  const page = await (await fetch(`${pages}/metrics`)).text();
-  return Number(/^khan_controller_resolve_duration_sum(?:\{[^}]*\})? (\S+)/m.exec(page)?.[1]);
 }
 
 async function underLoad(controller: ChildProcess, agents: Pool, known: object) {
