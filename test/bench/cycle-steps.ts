@@ -59,7 +59,7 @@ export async function variantSteps(): Promise<{
 }
 
 function variantStep(variant: Variant, hasBars: boolean): Step {
-  const { entries, edges, ipv6 = IPV6, replace = false, rounds = 4, beside = false } = variant;
+  const { entries, edges, ipv6 = IPV6, replace = false, rounds = 3, beside = false } = variant;
   const argv = ['--scenario', 'cycle', '--entries', String(entries), '--edges', String(edges)]
     .concat(['--ipv6', String(ipv6), '--rounds', String(rounds)])
     .concat(replace ? ['--replace'] : [])

@@ -13,7 +13,7 @@ export function exportSteps(): Step[] {
 }
 
 function pageStep(): Step {
-  const argv = ['--scenario', 'page', '--series', String(SERIES), '--rounds', '9'];
+  const argv = ['--scenario', 'page', '--series', String(SERIES), '--rounds', '7'];
   return step<PageResult>(argv, (lines) => ({ rows: lines.flatMap(pageRows) }));
 }
 

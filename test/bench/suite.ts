@@ -15,7 +15,7 @@ import { tableOf, type Row } from './row.ts';
 import type { Findings, Step } from './suite-step.ts';
 
 /** The whole of it, on two cores. */
-const SUITE_MS_MAX = 575_000;
+const SUITE_MS_MAX = 590_000;
 const PAGE = join(REPOSITORY, 'docs/performance.md');
 const PLOT = join(REPOSITORY, 'docs/images/growth.svg');
 const BEGIN = '<!-- what follows is written by npm run bench -->';
