@@ -155,7 +155,7 @@ function answer(
   const reset =
     knownEpoch !== epoch || since < inventory.historyStart || since > inventory.revision;
   const gone: string[] = [];
-  // Text from the start: a map in between took a quarter of the time.
+  // Text from the start: a map in between is made and read in memory that is far away.
   let entries = '';
   const tell = (address: string, ownership: Ownership) => {
     const comma = entries === '' ? '' : ',';
