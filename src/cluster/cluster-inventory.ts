@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import type { Identity } from '../inventory/identity.ts';
 import type { Claim } from '../inventory/claim.ts';
+import type { Identity } from '../inventory/identity.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { NodeClaims } from './identify-node.ts';
 import type { Sink } from './resource.ts';

@@ -1,5 +1,5 @@
-import type { Identity } from '../inventory/identity.ts';
 import { RANK, type Claim } from '../inventory/claim.ts';
+import type { Identity } from '../inventory/identity.ts';
 import { formatAddress, parseAddress } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
 import { claims, type Metadata } from './identify.ts';

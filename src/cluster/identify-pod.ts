@@ -1,5 +1,5 @@
-import type { Identity } from '../inventory/identity.ts';
 import { RANK, type Claim } from '../inventory/claim.ts';
+import type { Identity } from '../inventory/identity.ts';
 import { claims, namedIn, timeMs, type Metadata } from './identify.ts';
 import { workloadOf, type OwnerReference } from './workload.ts';
 

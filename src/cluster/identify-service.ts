@@ -1,5 +1,5 @@
-import type { Identity } from '../inventory/identity.ts';
 import { RANK, type Claim } from '../inventory/claim.ts';
+import type { Identity } from '../inventory/identity.ts';
 import { claims, namedIn, type Metadata } from './identify.ts';
 
 /** The fields of a Service (core/v1) that are used. */

@@ -1,6 +1,6 @@
 /** What is the same for objects of every kind: names, labels, addresses as text. */
-import type { Identity } from '../inventory/identity.ts';
 import type { Claim } from '../inventory/claim.ts';
+import type { Identity } from '../inventory/identity.ts';
 import { canonicalAddress } from '../net/address.ts';
 
 export interface Metadata {

@@ -9,6 +9,8 @@ import { siblingScript } from './sibling-script.ts';
 const READY_MS_MAX = 30_000;
 const READY_CHECK_MS = 100;
 const REQUEST_MS_MAX = 5000;
+/** Of the 14,000 that the kernel gives, so that another one is always found soon. */
+const PORTS_MAX = 7000;
 const END_MS_MAX = 1000;
 
 /** One of khan's programs as a user would start it, serving on loopback; it ends with this one. */
@@ -110,6 +112,7 @@ const given = new Set<number>();
 export async function freePort(wanted: number): Promise<number> {
   const port = await freeNow(wanted).catch(async () => freeNow(0));
   if (port === wanted) return port;
+  if (given.size === PORTS_MAX) throw new Error(`Cannot give another port: ${PORTS_MAX} are given`);
   if (given.has(port)) return freePort(0);
   given.add(port);
   return port;

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import t from 'tap';
-import type { Identity, Ownership } from '../../src/inventory/identity.ts';
 import { RANK, type Claim } from '../../src/inventory/claim.ts';
+import type { Identity, Ownership } from '../../src/inventory/identity.ts';
 import { Inventory } from '../../src/inventory/inventory.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 
